@@ -1,0 +1,38 @@
+"""embedlab analyze"""
+
+from pathlib import Path
+
+import click
+
+from embedlab_core.cli.options import CosineThreshold, explain_option, index_option, json_option, reports_errors
+
+
+@click.command("analyze")
+@index_option
+@click.option(
+    "--dup-threshold",
+    type=CosineThreshold(),
+    default=0.92,
+    show_default=True,
+    help="Images whose cosine similarity is at least this are near-duplicates.",
+)
+@click.option(
+    "--anomaly-top", type=click.IntRange(min=0), default=8, show_default=True, help="Number of anomalies to list."
+)
+@click.option(
+    "--k", type=click.IntRange(min=1), default=5, show_default=True, help="Neighbours that decide how isolated one is."
+)
+@json_option
+@explain_option
+@reports_errors
+def command(index_dir: Path, dup_threshold: float, anomaly_top: int, k: int, as_json: bool, explain: bool) -> None:
+    """Group near-duplicates and rank the most isolated images."""
+    from embedlab_core.analysis.analyze import analyze
+    from embedlab_core.cli.output import analysis_json, analysis_table
+    from embedlab_core.index.reader import Index
+
+    index = Index.open(index_dir)
+    analysis = analyze(index, dup_threshold, anomaly_top, k)
+    render = analysis_json if as_json else analysis_table
+    for line in render(index.manifest, analysis, explain):
+        click.echo(line)

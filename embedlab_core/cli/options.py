@@ -1,0 +1,60 @@
+"""Options and behaviour that several commands share."""
+
+import functools
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from embedlab_core.errors import EmbedlabError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+index_option = click.option(
+    "--index", "index_dir", type=click.Path(path_type=Path), required=True, help="Folder of an index made by embed."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+explain_option = click.option("--explain", is_flag=True, help="Add the facts behind each result.")
+quiet_option = click.option("--quiet", is_flag=True, help="Print no progress and no statistics; warnings still show.")
+
+
+class CosineThreshold(click.FloatRange):
+    """A number in (-1, 1]. FloatRange alone lets NaN through, which is below no bound."""
+
+    def __init__(self) -> None:
+        super().__init__(-1, 1, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail("nan is not a number to compare with", param, ctx)
+        return number
+
+
+class _StderrHandler(logging.Handler):
+    """Prints through Click, so that a record goes to wherever stderr is now."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
+
+
+def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn an EmbedlabError into one line on stderr and exit code 1, and library warnings into lines on stderr."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        logger = logging.getLogger("embedlab_core")
+        handler = _StderrHandler(logging.WARNING)
+        logger.addHandler(handler)
+        try:
+            return function(*args, **kwargs)
+        except EmbedlabError as error:
+            raise click.ClickException(str(error)) from error
+        finally:
+            logger.removeHandler(handler)
+
+    return run

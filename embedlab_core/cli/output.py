@@ -1,0 +1,80 @@
+"""Results -> lines of JSON or of a table."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from embedlab_core.analysis.analyze import Analysis
+from embedlab_core.index.manifest import Manifest
+from embedlab_core.search.search import SearchResult
+
+
+def search_json(results: Sequence[SearchResult]) -> Iterator[str]:
+    """One object a query, each on one line."""
+    for result in results:
+        document: dict[str, Any] = {
+            "query": result.query.name,
+            "results": [{"path": hit.path, "score": _score(hit.score)} for hit in result.hits],
+        }
+        if result.explanations:
+            document |= {"backbone": result.model.name, "dim": result.model.dim}
+            for entry, explanation in zip(document["results"], result.explanations, strict=True):
+                entry |= {
+                    **asdict(explanation),
+                    "distance": _score(explanation.distance),
+                    "percentile": round(explanation.percentile, 2),
+                }
+        yield json.dumps(document)
+
+
+def search_table(results: Sequence[SearchResult]) -> Iterator[str]:
+    for number, result in enumerate(results):
+        if number:
+            yield ""
+        yield printable(result.query.name)
+        for rank, hit in enumerate(result.hits, start=1):
+            line = f"{rank:>4}  {hit.score:.4f}  {printable(hit.path)}"
+            if result.explanations:
+                explanation = result.explanations[rank - 1]
+                line += f"  ({explanation.band}; above {explanation.percentile:.1f} % of the index)"
+            yield line
+
+
+def analysis_json(manifest: Manifest, analysis: Analysis, explain: bool) -> Iterator[str]:
+    """One object. What --explain adds stands under keys of its own, so that the two lists never change shape."""
+    document: dict[str, Any] = {
+        "duplicate_groups": [list(group.paths) for group in analysis.groups],
+        "anomalies": [anomaly.path for anomaly in analysis.anomalies],
+    }
+    if explain:
+        document |= {
+            "backbone": manifest.model.name,
+            "dim": manifest.model.dim,
+            "group_tightness": [
+                {"tightest": _score(group.tightest), "loosest": _score(group.loosest)} for group in analysis.groups
+            ],
+            "anomaly_scores": [_score(anomaly.score) for anomaly in analysis.anomalies],
+        }
+    yield json.dumps(document)
+
+
+def analysis_table(manifest: Manifest, analysis: Analysis, explain: bool) -> Iterator[str]:
+    yield f"{len(analysis.groups)} duplicate groups"
+    for number, group in enumerate(analysis.groups, start=1):
+        facts = f"  (cosine {group.loosest:.4f} to {group.tightest:.4f})" if explain else ""
+        yield f"{number:>4}  {len(group.paths)} images{facts}"
+        yield from (f"      {printable(path)}" for path in group.paths)
+    yield f"{len(analysis.anomalies)} anomalies, by mean cosine distance to the nearest neighbours"
+    for rank, anomaly in enumerate(analysis.anomalies, start=1):
+        yield f"{rank:>4}  {anomaly.score:.4f}  {printable(anomaly.path)}"
+
+
+def printable(text: str) -> str:
+    """File names that are not valid Unicode, or that would move the cursor, are shown with escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _score(value: float) -> float:
+    """Six decimals: a float32 cosine holds no more, and -0.0 is printed as 0.0."""
+    return round(value, 6) + 0.0

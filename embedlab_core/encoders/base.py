@@ -1,0 +1,45 @@
+"""One interface over all runtimes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from embedlab_core.encoders.spec import ModelSpec
+from embedlab_core.errors import ModelError
+
+# A unit vector that went through float32 arithmetic has a norm this close to 1.
+_NORM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class TextEmbeddings:
+    """vectors: float32 (n, d), unit length. truncated: the prompts that were longer than the model's context."""
+
+    vectors: npt.NDArray[np.float32]
+    truncated: tuple[str, ...]
+
+
+class Encoder(Protocol):
+    """Pixels or text -> unit vectors in one space. The same input gives the same vector, whatever stands beside it."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """uint8 (b, size, size, 3) RGB -> float32 (b, d), unit length. Raises ModelError."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:
+        """Raises ModelError."""
+        ...
+
+
+def checked(vectors: npt.NDArray[np.float32], spec: ModelSpec) -> npt.NDArray[np.float32]:
+    """Let through only unit vectors: a zero or NaN would make every later comparison meaningless."""
+    norms = np.linalg.norm(vectors, axis=1)
+    if not np.all(np.abs(norms - 1) < _NORM_TOLERANCE):  # False for NaN too
+        raise ModelError(f"{spec.folder}: model {spec.name} gave a vector of length {norms.min()}; restore the folder")
+    return vectors

@@ -1,0 +1,79 @@
+"""The model folder run by ONNX Runtime on the CPU."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from embedlab_core.encoders.base import TextEmbeddings, checked
+from embedlab_core.encoders.spec import ModelSpec
+from embedlab_core.errors import ModelError
+
+if TYPE_CHECKING:
+    import onnxruntime
+    import tokenizers
+
+
+class OnnxEncoder:
+    """Sessions and the tokenizer are made when they are first needed: a text query never loads the image tower."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+
+    def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """uint8 (b, size, size, 3) RGB -> float32 (b, d), unit length."""
+        (vectors,) = self._image_session.run(None, {"pixels": pixels})
+        return checked(cast(npt.NDArray[np.float32], vectors), self.spec)
+
+    def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:
+        """Each prompt runs alone, at its own length, so that its vector does not depend on the others."""
+        vectors = np.empty((len(texts), self.spec.dim), dtype=np.float32)
+        truncated = []
+        for row, text in enumerate(texts):
+            encoding = self._tokenizer.encode(text)
+            if encoding.overflowing:
+                truncated.append(text)
+            (vectors[row],) = self._text_session.run(None, {"ids": np.array([encoding.ids], dtype=np.int64)})[0]
+        return TextEmbeddings(checked(vectors, self.spec), tuple(truncated))
+
+    @cached_property
+    def _image_session(self) -> "onnxruntime.InferenceSession":
+        return _session(self.spec.folder / "image.onnx")
+
+    @cached_property
+    def _text_session(self) -> "onnxruntime.InferenceSession":
+        return _session(self.spec.folder / "text.onnx")
+
+    @cached_property
+    def _tokenizer(self) -> "tokenizers.Tokenizer":
+        import tokenizers
+
+        path = self.spec.folder / "tokenizer.json"
+        try:
+            return tokenizers.Tokenizer.from_file(str(path))
+        # tokenizers raises bare Exception for every fault of the file.
+        except Exception as error:
+            raise ModelError(f"{path}: cannot be read ({error}); restore the model folder") from error
+
+
+def _session(path: Path) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Spinning threads would take the cores that decode the next images.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except (
+        states.Fail,
+        states.InvalidProtobuf,
+        states.InvalidGraph,
+        states.NoSuchFile,
+        states.RuntimeException,
+    ) as error:
+        raise ModelError(f"{path}: ONNX Runtime cannot load it ({error}); restore the model folder") from error

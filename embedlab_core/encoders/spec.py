@@ -1,0 +1,106 @@
+"""model.json: what a model folder holds and what its towers expect."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedlab_core.errors import ModelError
+from embedlab_core.images.decode import PixelSpec
+from embedlab_core.index.manifest import ModelRef
+
+FORMAT = 1
+MODEL_JSON = "model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Names of score ranges, as the lowest cosine of each; below all of them is "unrelated".
+
+    image: for image-image cosines. text: for text-image cosines.
+    """
+
+    image: dict[str, float]
+    text: dict[str, float]
+
+    @staticmethod
+    def name(band: dict[str, float], score: float) -> str:
+        reached = [(low, name) for name, low in band.items() if score >= low]
+        return max(reached)[1] if reached else "unrelated"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model folder. dim: of its unit vectors. context_length: tokens. logit_scale: cosine -> logit multiplier."""
+
+    folder: Path
+    name: str
+    dim: int
+    license: str
+    source: str
+    pixels: PixelSpec
+    context_length: int
+    logit_scale: float
+    bands: Bands
+    files: dict[str, ModelFile]
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits over all that decides a vector: the files and the pre-processing."""
+        parts = [f"{name} {file.sha256}" for name, file in sorted(self.files.items())]
+        return hashlib.sha256("\n".join([*parts, repr(self.pixels)]).encode()).hexdigest()[:12]
+
+    @property
+    def ref(self) -> ModelRef:
+        return ModelRef(self.name, self.fingerprint, self.dim)
+
+
+def load_model_spec(folder: Path) -> ModelSpec:
+    """Read and check model.json: every file it names must be there with its size.
+
+    Raises ModelError, which names the file at fault.
+    """
+    path = folder / MODEL_JSON
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        if document["format"] != FORMAT:
+            raise ModelError(f"{path}: model format {document['format']}, but this embedlab reads format {FORMAT}")
+        spec = _spec(folder, document)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: not a readable model description ({error!r}); restore the model folder") from error
+    for name, file in spec.files.items():
+        actual = (folder / name).stat().st_size if (folder / name).is_file() else None
+        if actual != file.bytes:
+            state = "is missing" if actual is None else f"has {actual} bytes instead of {file.bytes}"
+            raise ModelError(f"{folder / name}: this file of model {spec.name} {state}; restore the model folder")
+    return spec
+
+
+def _spec(folder: Path, document: dict[str, Any]) -> ModelSpec:
+    image = document["image"]
+    return ModelSpec(
+        folder=folder,
+        name=document["name"],
+        dim=document["dim"],
+        license=document["license"],
+        source=document["source"],
+        pixels=PixelSpec(
+            size=image["size"],
+            resize=image["resize"],
+            interpolation=image["interpolation"],
+            mean=tuple(image["mean"]),
+            std=tuple(image["std"]),
+            fill=image.get("fill", 0),
+        ),
+        context_length=document["text"]["context_length"],
+        logit_scale=document["logit_scale"],
+        bands=Bands(document["bands"]["image"], document["bands"]["text"]),
+        files={name: ModelFile(**file) for name, file in document["files"].items()},
+    )

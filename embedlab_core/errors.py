@@ -1,0 +1,37 @@
+"""Errors a user can meet. Each message is one line that names the thing at fault and the way out."""
+
+
+class EmbedlabError(Exception):
+    """Base of all errors that embedlab raises on purpose; the command line prints the message and exits with 1."""
+
+
+class ImageDecodeError(EmbedlabError):
+    """One image cannot be turned into pixels. Batches record it and go on."""
+
+
+class ImagesDirError(EmbedlabError):
+    """The folder of images is missing, unreadable, or holds no images."""
+
+
+class QueryError(EmbedlabError):
+    """A query image or prompt cannot be used."""
+
+
+class ModelError(EmbedlabError):
+    """A model folder is missing, incomplete or damaged."""
+
+
+class ModelMismatchError(ModelError):
+    """An index was made by another model than the one asked for."""
+
+
+class IndexMissingError(EmbedlabError):
+    """There is no index at this path."""
+
+
+class IndexDamagedError(EmbedlabError):
+    """An index exists but a part of it cannot be read."""
+
+
+class IndexWriteError(EmbedlabError):
+    """The index cannot be written: no room, no permission, or another run is writing it."""

@@ -1,0 +1,169 @@
+"""Encoded bytes -> RGB pixels of the size a model wants."""
+
+import io
+import struct
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from embedlab_core.errors import ImageDecodeError
+
+ResizeMode = Literal["squash", "shortest", "longest"]
+Interpolation = Literal["bilinear", "bicubic"]
+
+# A JPEG is decoded at a reduced DCT scale only while it stays at least this many times larger than the model's input,
+# so that the final resize still averages over source pixels (Pillow's own `reducing_gap` guidance: 2 is nearly exact).
+DCT_GAP = 2
+
+# Floating-point images have no agreed white: it is taken to be the smaller of these that no pixel exceeds.
+_FLOAT_WHITES = (1.0, 255.0)
+
+# EXIF orientations that swap width and height.
+_QUARTER_TURNED = (5, 6, 7, 8)
+
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSpec:
+    """What a model's image tower expects.
+
+    resize: "squash" stretches the whole image to a square; "shortest" scales the short side and crops the centre, as
+    CLIP does; "longest" scales the long side and pads with `fill`.
+    """
+
+    size: int
+    resize: ResizeMode
+    interpolation: Interpolation
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    fill: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """pixels: uint8 (size, size, 3) RGB. width, height: of the upright original, in pixels."""
+
+    pixels: npt.NDArray[np.uint8]
+    width: int
+    height: int
+
+
+def decode_image(data: bytes, spec: PixelSpec) -> DecodedImage:
+    """Decode the first frame upright, as RGB on white, resized as `spec` says.
+
+    Raises ImageDecodeError with the reason; its path is filled in by the caller, which knows it.
+    """
+    _register_plugins()
+    try:
+        # Pillow warns on odd metadata and on large images; neither changes the pixels, and a batch has no use for them.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(data, spec)
+    except Image.DecompressionBombError as error:
+        raise ImageDecodeError(f"too many pixels to be a photograph ({error})") from error
+    except MemoryError as error:
+        raise ImageDecodeError("not enough memory to decode it") from error
+    # Pillow's format plugins let all of these out on damaged input.
+    except (OSError, EOFError, SyntaxError, ValueError, LookupError, TypeError, OverflowError, struct.error) as error:
+        raise ImageDecodeError(_reason(data, error)) from error
+
+
+def _decode(data: bytes, spec: PixelSpec) -> DecodedImage:
+    with Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        if image.format == "JPEG":
+            # draft() keeps the result at least as large as asked for, on both sides.
+            image.draft("RGB", (DCT_GAP * spec.size, DCT_GAP * spec.size))
+        image.load()
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        upright = image if orientation == 1 else ImageOps.exif_transpose(image)
+        resized = _RESIZE[spec.resize](to_rgb(upright), spec)
+    if orientation in _QUARTER_TURNED:
+        width, height = height, width
+    return DecodedImage(pixels=np.asarray(resized), width=width, height=height)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any Pillow mode -> RGB: transparency is laid on white, deep grayscale is scaled to 8 bits."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith(("I", "F")):
+        return _deep_gray_to_rgb(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _deep_gray_to_rgb(image: Image.Image) -> Image.Image:
+    """Modes I;16, I and F. Pillow's own convert() clips at 255, which turns most 16-bit images white."""
+    values = np.asarray(image, dtype=np.float32)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    white = _FLOAT_WHITES[bool(values.max(initial=0.0) > 1.0)] if image.mode == "F" else 65535.0
+    gray = np.clip(values * (255.0 / white) + 0.5, 0, 255).astype(np.uint8)
+    return Image.fromarray(gray).convert("RGB")
+
+
+def _squash(image: Image.Image, spec: PixelSpec) -> Image.Image:
+    return image.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation])
+
+
+def _shortest(image: Image.Image, spec: PixelSpec) -> Image.Image:
+    """torchvision's Resize(size) then CenterCrop(size), with their rounding."""
+    width, height = image.size
+    if width <= height:
+        scaled = (spec.size, max(spec.size, int(spec.size * height / width)))
+    else:
+        scaled = (max(spec.size, int(spec.size * width / height)), spec.size)
+    left, top = round((scaled[0] - spec.size) / 2), round((scaled[1] - spec.size) / 2)
+    if max(scaled) <= 8 * spec.size:
+        resized = image.resize(scaled, _RESAMPLING[spec.interpolation])
+        return resized.crop((left, top, left + spec.size, top + spec.size))
+    # An extreme strip: resize only the part that is kept, so that memory stays bounded.
+    scale_x, scale_y = width / scaled[0], height / scaled[1]
+    box = (left * scale_x, top * scale_y, (left + spec.size) * scale_x, (top + spec.size) * scale_y)
+    return image.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box=box)
+
+
+def _longest(image: Image.Image, spec: PixelSpec) -> Image.Image:
+    """open_clip's ResizeKeepRatio(longest=1) then a centred pad to the square."""
+    width, height = image.size
+    ratio = spec.size / max(width, height)
+    scaled = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    canvas = Image.new("RGB", (spec.size, spec.size), (spec.fill,) * 3)
+    offset = ((spec.size - scaled[0]) // 2, (spec.size - scaled[1]) // 2)
+    canvas.paste(image.resize(scaled, _RESAMPLING[spec.interpolation]), offset)
+    return canvas
+
+
+_RESIZE: dict[ResizeMode, Callable[[Image.Image, PixelSpec], Image.Image]] = {
+    "squash": _squash,
+    "shortest": _shortest,
+    "longest": _longest,
+}
+
+
+def _reason(data: bytes, error: Exception) -> str:
+    if not data:
+        return "the file is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image that Pillow can read"
+    text = str(error) or type(error).__name__
+    return f"damaged image ({text})" if "truncated" not in text else f"truncated image ({text})"
+
+
+@cache
+def _register_plugins() -> None:
+    """HEIC needs a plugin, installed with the extra `heic`; AVIF is Pillow's own."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return
+    cast(Callable[[], None], pillow_heif.register_heif_opener)()

@@ -1,0 +1,31 @@
+"""Perceptual hash: 64 bits that survive re-encoding and resizing."""
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+_SIDE = 32
+_LOW = 8
+
+
+def phash(pixels: npt.NDArray[np.uint8]) -> int:
+    """64-bit DCT hash of uint8 (h, w, 3) RGB pixels.
+
+    The sign, against their median, of the 8 x 8 lowest frequencies of a 32 x 32 grayscale image (Zauner 2010,
+    "Implementation and Benchmarking of Perceptual Image Hash Functions").
+    """
+    gray = np.asarray(Image.fromarray(pixels).convert("L").resize((_SIDE, _SIDE)), dtype=np.float64)
+    basis = _dct_basis()
+    low = (basis @ gray @ basis.T).ravel()
+    bits = low > np.median(low[1:])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+@cache
+def _dct_basis() -> npt.NDArray[np.float64]:
+    """The first 8 rows of the type-II DCT of length 32, (8, 32)."""
+    frequency = np.arange(_LOW)[:, None]
+    position = np.arange(_SIDE)[None, :]
+    return np.cos(np.pi * frequency * (2 * position + 1) / (2 * _SIDE))

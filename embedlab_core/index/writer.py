@@ -1,0 +1,171 @@
+"""Writing an index: append, replace, drop and compact rows so that every moment on disk is a valid index."""
+
+import logging
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from embedlab_core.errors import IndexDamagedError, IndexMissingError, IndexWriteError, ModelMismatchError
+from embedlab_core.index.files import TEMPORARY_PREFIX, file_sha256
+from embedlab_core.index.manifest import Manifest, ModelRef, ShardRef, load_manifest, save_manifest
+from embedlab_core.index.npz import write_npz
+from embedlab_core.index.reader import SHARDS, open_shard
+from embedlab_core.index.rows import Rows
+
+log = logging.getLogger(__name__)
+
+# A full shard: 65,536 x 512 float32 is 134 MB, so a million images are 16 files. Shards under half of it are merged.
+SHARD_ROWS = 65_536
+
+
+class IndexWriter(AbstractContextManager["IndexWriter"]):
+    """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock."""
+
+    def __init__(self, directory: Path, model: ModelRef, images_dir: str) -> None:
+        """Raises ModelMismatchError if the index was made by another model, IndexWriteError if it cannot be locked."""
+        self.directory = directory
+        self._lock = _lock(directory)
+        try:
+            self.manifest = _existing(directory, model) or Manifest(model=model, images_dir=images_dir)
+            self.manifest = replace(self.manifest, images_dir=images_dir)
+            self._shards = self._open_intact()
+            self._paths = {path for rows in self._shards.values() for path in rows.paths.tolist()}
+            _remove_temporary(directory)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    @property
+    def shards(self) -> tuple[Rows, ...]:
+        """The rows in the index now, memory-mapped."""
+        return tuple(self._shards.values())
+
+    def append(self, rows: Rows) -> None:
+        """Add rows. An older row of the same path is dropped in the same step."""
+        added = set(rows.paths.tolist())
+        kept = self._without(added & self._paths)
+        self._commit([*kept, self._write(rows)])
+        self._paths |= added
+
+    def drop(self, paths: Collection[str]) -> None:
+        """Remove the rows of these paths."""
+        self._commit(self._without(set(paths)))
+        self._paths -= set(paths)
+
+    def finish(self, manifest: Manifest) -> None:
+        """Merge small shards and save `manifest`, whose shards are filled in here."""
+        self.manifest = replace(manifest, shards=self.manifest.shards)
+        self._commit(self._merged())
+
+    def _open_intact(self) -> dict[ShardRef, Rows]:
+        """Shards whose every byte is as written. The images of a damaged one are embedded again: it is left out."""
+        intact = {}
+        for shard in self.manifest.shards:
+            try:
+                if file_sha256(self.directory / SHARDS / shard.file) != shard.sha256:
+                    raise IndexDamagedError(f"{self.directory / SHARDS / shard.file}: checksum does not match")
+                intact[shard] = open_shard(self.directory, shard, self.manifest)
+            except (OSError, IndexDamagedError) as error:
+                log.warning("%s; its %d images are embedded again", error, shard.rows)
+        return intact
+
+    def _without(self, paths: set[str]) -> list[ShardRef]:
+        if not paths:
+            return list(self._shards)
+        kept = []
+        for shard, rows in list(self._shards.items()):
+            stay = ~np.isin(rows.paths, list(paths))
+            if stay.all():
+                kept.append(shard)
+            elif stay.any():
+                kept.append(self._write(rows.take(stay)))
+        return kept
+
+    def _merged(self) -> list[ShardRef]:
+        """Neighbouring small shards become one, so that the number of files stays proportional to the images."""
+        merged: list[ShardRef] = []
+        run: list[ShardRef] = []
+        for shard in self._shards:
+            if shard.rows >= SHARD_ROWS // 2:
+                merged.append(shard)
+                continue
+            if sum(part.rows for part in run) + shard.rows > SHARD_ROWS:
+                merged.append(self._join(run))
+                run = []
+            run.append(shard)
+        return [*merged, self._join(run)] if run else merged
+
+    def _join(self, run: list[ShardRef]) -> ShardRef:
+        if len(run) == 1:
+            return run[0]
+        return self._write(Rows.concatenate(self._shards[shard] for shard in run))
+
+    def _write(self, rows: Rows) -> ShardRef:
+        name = f"{_next_number(self.directory / SHARDS):06d}.npz"
+        path = self.directory / SHARDS / name
+        digest = write_npz(path, rows.arrays())
+        shard = ShardRef(name, len(rows), path.stat().st_size, digest)
+        self._shards[shard] = open_shard(self.directory, shard, self.manifest)
+        return shard
+
+    def _commit(self, shards: list[ShardRef]) -> None:
+        """Name exactly these shards in the manifest, then remove files that it no longer names."""
+        self.manifest = replace(self.manifest, shards=tuple(shards))
+        save_manifest(self.directory, self.manifest)
+        self._shards = {shard: self._shards[shard] for shard in shards}
+        named = {shard.file for shard in shards}
+        for path in (self.directory / SHARDS).glob("*.npz"):
+            if path.name not in named:
+                path.unlink(missing_ok=True)
+
+
+def _lock(directory: Path) -> FileLock:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise IndexWriteError(f"{directory}: another embed run is writing this index; wait for it to end") from error
+    except OSError as error:
+        raise IndexWriteError(
+            f"{directory}: cannot be written ({error.strerror or error}); choose another folder with --out"
+        ) from error
+    return lock
+
+
+def _existing(directory: Path, model: ModelRef) -> Manifest | None:
+    try:
+        manifest = load_manifest(directory)
+    except IndexMissingError:
+        return None
+    if manifest.model != model:
+        raise ModelMismatchError(
+            f"{directory}: this index was made by {manifest.model}, not by {model}; "
+            "choose another folder with --out, or delete this one to embed everything again"
+        )
+    return manifest
+
+
+def _next_number(shards_dir: Path) -> int:
+    """One above the highest number in use, so that a new shard never replaces a file that a reader has mapped."""
+    return 1 + max((int(path.stem) for path in shards_dir.glob("*.npz") if path.stem.isdigit()), default=-1)
+
+
+def _remove_temporary(directory: Path) -> None:
+    """What killed runs left behind."""
+    for path in directory.rglob(f"{TEMPORARY_PREFIX}*"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,32 @@
+"""What a score means: its distance, its place among all images, and the model's name for its range."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedlab_core.encoders.spec import Bands
+from embedlab_core.index.reader import Index
+from embedlab_core.search.queries import Query
+from embedlab_core.search.rank import Hit, percentiles
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """distance: cosine distance, 1 - score. rank: from 1. percentile: share of all images whose score is not above
+    this one, 0..100. band: "unrelated", or the highest of the model's bands that the score reaches."""
+
+    distance: float
+    rank: int
+    percentile: float
+    band: str
+
+
+def explain_hits(index: Index, query: Query, hits: list[Hit], bands: Bands) -> list[Explanation]:
+    scores = np.array([hit.score for hit in hits], dtype=np.float32)
+    band = bands.image if query.modality == "image" else bands.text
+    return [
+        Explanation(1.0 - hit.score, rank, percentile, Bands.name(band, hit.score))
+        for rank, (hit, percentile) in enumerate(
+            zip(hits, percentiles(index, query.vector, scores).tolist(), strict=True), start=1
+        )
+    ]

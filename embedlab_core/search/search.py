@@ -1,0 +1,72 @@
+"""Queries against an index."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embedlab_core.encoders.onnx import OnnxEncoder
+from embedlab_core.encoders.resolve import model_of_index
+from embedlab_core.errors import QueryError
+from embedlab_core.index.manifest import ModelRef
+from embedlab_core.index.reader import Index
+from embedlab_core.search.explain import Explanation, explain_hits
+from embedlab_core.search.queries import Query, image_queries, images_of, prompts_of, text_queries
+from embedlab_core.search.rank import Hit, top_k
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySet:
+    """What to search for, answered in the order of the fields."""
+
+    query_dir: str | None = None
+    query_files: Sequence[str] = ()
+    prompts: Sequence[str] = ()
+    prompt_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """hits: best first. explanations: one a hit, or none if they were not asked for."""
+
+    query: Query
+    model: ModelRef
+    hits: list[Hit]
+    explanations: list[Explanation]
+
+
+def search(index_dir: Path, query_set: QuerySet, k: int, explain: bool = False) -> list[SearchResult]:
+    """The k nearest images of every query, by the model that made the index.
+
+    A query image that cannot be read is named in a warning and left out.
+    Raises QueryError if nothing can be answered, and what Index.open, model_of_index and the encoder raise.
+    """
+    index = Index.open(index_dir)
+    if len(index) == 0:
+        raise QueryError(f"{index_dir}: the index holds no images; run embed on a folder that has some")
+    encoder = OnnxEncoder(model_of_index(index_dir, index.manifest.model))
+    queries = _encode(query_set, encoder)
+    ranked = top_k(index, np.stack([query.vector for query in queries]), k)
+    bands = encoder.spec.bands
+    return [
+        SearchResult(query, encoder.spec.ref, hits, explain_hits(index, query, hits, bands) if explain else [])
+        for query, hits in zip(queries, ranked, strict=True)
+    ]
+
+
+def _encode(query_set: QuerySet, encoder: OnnxEncoder) -> list[Query]:
+    paths = [*(images_of(query_set.query_dir) if query_set.query_dir else []), *query_set.query_files]
+    prompts = [*query_set.prompts, *(prompts_of(query_set.prompt_file) if query_set.prompt_file else [])]
+    images, skipped = image_queries(paths, encoder)
+    texts, truncated = text_queries(prompts, encoder)
+    for skip in skipped:
+        log.warning("%s: %s; this query is left out", skip.path, skip.reason)
+    for prompt in truncated:
+        log.warning("prompt cut at %d tokens: %.60s…", encoder.spec.context_length, prompt)
+    if not images and not texts:
+        raise QueryError(f"none of the {len(skipped)} query images can be read" if skipped else "no queries given")
+    return images + texts
