@@ -82,7 +82,7 @@ def embed_folder(
         found = discover(Path(images_dir), options.recursive)
     if not found.files:
         raise ImagesDirError(_no_images(images_dir, found))
-    with IndexWriter(index_dir, encoder.spec.ref, shown_path(images_dir, "")) as writer:
+    with IndexWriter(index_dir, (encoder.ref,), shown_path(images_dir, "")) as writer:
         known = {path: KnownRow(rows, row) for rows in writer.shards for row, path in enumerate(rows.paths.tolist())}
         pending = [file for file in found.files if not _is_unchanged(file, known.get(file.path))]
         outcomes = read_outcomes(
@@ -121,7 +121,7 @@ def embed_folder(
         gone = _gone(known, found, skipped)
         with watch.stage("write"):
             writer.drop(gone)
-            writer.finish(_described(writer.manifest, options))
+            writer.finish(_described(writer.manifest, encoder, options))
             _save_skipped(index_dir, images_dir, skipped)
         report = EmbedReport(
             model=encoder.spec.name,
@@ -168,13 +168,14 @@ def _gone(known: Iterable[str], found: Discovery, skipped: list[Skip]) -> list[s
     return [path for path in known if path not in present and not path.startswith(hidden)]
 
 
-def _described(manifest: Manifest, options: EmbedOptions) -> Manifest:
-    versions = {name: version(name) for name in ("numpy", "pillow", "onnxruntime", "tokenizers")}
+def _described(manifest: Manifest, encoder: Encoder, options: EmbedOptions) -> Manifest:
+    versions = {name: version(name) for name in ("numpy", "pillow", "tokenizers")}
     versions |= {"python": platform.python_version(), "embedlab": embedlab_core.__version__}
     return replace(
         manifest,
         seed=options.seed,
         options={"recursive": options.recursive, "batch_size": options.batch_size},
+        runtime=encoder.runtime,
         versions=dict(sorted(versions.items())),
     )
 

@@ -21,6 +21,15 @@ class ModelError(EmbedlabError):
     """A model folder is missing, incomplete or damaged."""
 
 
+class ModelPullError(ModelError):
+    """A model cannot be brought here: the hub does not answer or has no such thing, the download is damaged, or there
+    is no room for it."""
+
+
+class DeviceError(EmbedlabError):
+    """The device or precision asked for is not to be had here."""
+
+
 class ModelMismatchError(ModelError):
     """An index was made by another model than the one asked for."""
 

@@ -8,6 +8,10 @@ from embedlab_core.search.similarity import cosines
 
 _BLOCK_ROWS = 2048
 
+# BLAS scores differ in their last bits with a row's place in a block, so that near ties change places: this many more
+# neighbours than asked for are looked at again with exact cosines.
+_SPARE = 8
+
 
 def knn_distances(index: Index, labels: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.float64]:
     """float64 (n,): each image's mean cosine distance to its k nearest neighbours outside its own duplicate group.
@@ -19,10 +23,12 @@ def knn_distances(index: Index, labels: npt.NDArray[np.int64], k: int) -> npt.ND
     distances = np.zeros(len(index))
     for start, block in index.blocks(_BLOCK_ROWS):
         rows = np.arange(start, start + len(block))
-        neighbours, valid = _nearest(index, block, labels, labels[rows], k)
+        neighbours, valid = _nearest(index, block, labels, labels[rows], k + _SPARE)
         scores = cosines(np.repeat(block, neighbours.shape[1], axis=0), index.vectors(neighbours.ravel()))
-        spread = np.where(valid, 1.0 - scores.reshape(neighbours.shape).astype(np.float64), 0.0)
-        distances[rows] = spread.sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
+        spread = np.where(valid, 1.0 - scores.reshape(neighbours.shape).astype(np.float64), np.inf)
+        nearest = np.sort(spread, axis=1)[:, :k]
+        counted = np.isfinite(nearest)
+        distances[rows] = nearest.sum(axis=1, where=counted) / np.maximum(counted.sum(axis=1), 1)
     return distances
 
 

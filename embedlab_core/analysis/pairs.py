@@ -24,7 +24,7 @@ class Pairs:
 def pairs_at_least(index: Index, threshold: float) -> Pairs:
     """Every pair whose cosine, as a float32, is at least float32(threshold)."""
     limit = np.float32(threshold)
-    rough_limit = limit - product_error(index.manifest.model.dim)
+    rough_limit = limit - product_error(index.manifest.dim)
     parts = [_empty()]
     for left_start, left in index.blocks(_BLOCK_ROWS):
         for right_start, right in index.blocks(_BLOCK_ROWS):

@@ -6,7 +6,7 @@ import click
 
 import embedlab_core
 
-_COMMANDS = ("embed", "search", "analyze")
+_COMMANDS = ("embed", "search", "analyze", "models")
 
 
 class _LazyGroup(click.Group):

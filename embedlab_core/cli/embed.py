@@ -3,10 +3,15 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from embedlab_core.cli.options import quiet_option, reports_errors
+
+if TYPE_CHECKING:
+    from embedlab_core.encoders.base import Precision
+    from embedlab_core.encoders.open import Device
 
 
 @click.command("embed")
@@ -16,7 +21,22 @@ from embedlab_core.cli.options import quiet_option, reports_errors
     "--backbone",
     default="auto",
     show_default=True,
-    help="Model: ViT-B-32, lite (in the box), or auto: the first of these that is there.",
+    help="Model: a name from `embedlab models list`, any ARCH:TAG, hf-hub:REPO or local-dir:PATH that open_clip "
+    "understands, or auto: the index's own model, else ViT-B-32 if it is here or can be pulled, else lite.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "mps", "auto"]),
+    default="cpu",
+    show_default=True,
+    help="Where images are encoded; auto is the GPU if there is one.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the image tower. On the CPU, bfloat16 needs the extra `openvino`.",
 )
 @click.option(
     "--batch-size", type=click.IntRange(1, 4096), default=32, show_default=True, help="Images encoded together."
@@ -33,7 +53,16 @@ from embedlab_core.cli.options import quiet_option, reports_errors
 @quiet_option
 @reports_errors
 def command(
-    images_dir: str, out: Path, backbone: str, batch_size: int, workers: int, seed: int, recursive: bool, quiet: bool
+    images_dir: str,
+    out: Path,
+    backbone: str,
+    device: "Device",
+    precision: "Precision",
+    batch_size: int,
+    workers: int,
+    seed: int,
+    recursive: bool,
+    quiet: bool,
 ) -> None:
     """Embed a folder of images into an index.
 
@@ -41,10 +70,11 @@ def command(
     counted, and listed in skipped.jsonl. A run that was stopped goes on where it was when it is started again.
     """
     from embedlab_core.embed import EmbedOptions, embed_folder
-    from embedlab_core.encoders.onnx import OnnxEncoder
-    from embedlab_core.encoders.resolve import resolve_backbone
+    from embedlab_core.encoders.folders import resolve_backbone
+    from embedlab_core.encoders.open import open_encoder
+    from embedlab_core.index.manifest import model_of
 
-    encoder = OnnxEncoder(resolve_backbone(backbone))
+    encoder = open_encoder(resolve_backbone(backbone, model_of(out)), device, precision, batch_size)
     options = EmbedOptions(batch_size=batch_size, workers=workers, recursive=recursive, seed=seed)
     hidden = quiet or not sys.stderr.isatty()
     with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=hidden, show_pos=True) as bar:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from embedlab_core.analysis.analyze import Analysis
+from embedlab_core.encoders.folders import KnownModel
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.search.search import SearchResult
 
@@ -37,7 +38,7 @@ def search_table(results: Sequence[SearchResult]) -> Iterator[str]:
             line = f"{rank:>4}  {hit.score:.4f}  {printable(hit.path)}"
             if result.explanations:
                 explanation = result.explanations[rank - 1]
-                line += f"  ({explanation.band}; above {explanation.percentile:.1f} % of the index)"
+                line += f"  ({explanation.band or 'no bands'}; above {explanation.percentile:.1f} % of the index)"
             yield line
 
 
@@ -49,8 +50,8 @@ def analysis_json(manifest: Manifest, analysis: Analysis, explain: bool) -> Iter
     }
     if explain:
         document |= {
-            "backbone": manifest.model.name,
-            "dim": manifest.model.dim,
+            "backbone": manifest.model_names,
+            "dim": manifest.dim,
             "group_tightness": [
                 {"tightest": _score(group.tightest), "loosest": _score(group.loosest)} for group in analysis.groups
             ],
@@ -68,6 +69,28 @@ def analysis_table(manifest: Manifest, analysis: Analysis, explain: bool) -> Ite
     yield f"{len(analysis.anomalies)} anomalies, by mean cosine distance to the nearest neighbours"
     for rank, anomaly in enumerate(analysis.anomalies, start=1):
         yield f"{rank:>4}  {anomaly.score:.4f}  {printable(anomaly.path)}"
+
+
+def models_json(models: Sequence[KnownModel]) -> Iterator[str]:
+    """One object a model, each on one line."""
+    for model in models:
+        yield json.dumps({**asdict(model), "folder": str(model.folder) if model.folder else None})
+
+
+def models_table(models: Sequence[KnownModel]) -> Iterator[str]:
+    width = max(len(model.name) for model in models)
+    for model in models:
+        state = "here" if model.folder else "can be pulled"
+        yield (
+            f"{model.name:<{width}}  {model.dim:>4}-d  {model.image_size} px  {model.megabytes:>5} MB  "
+            f"{state:<13}  {model.license}"
+        )
+
+
+def model_facts(models: Sequence[KnownModel]) -> Iterator[str]:
+    for model in models:
+        for name, value in asdict(model).items():
+            yield f"{name.replace('_', ' ')}: {'not here' if value is None else value}"
 
 
 def printable(text: str) -> str:

@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.encoders.spec import ModelSpec
 from embedlab_core.errors import ModelError
+from embedlab_core.index.manifest import ModelRef
 
 # A unit vector that went through float32 arithmetic has a norm this close to 1.
 _NORM_TOLERANCE = 1e-3
+
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,16 @@ class Encoder(Protocol):
     @property
     def spec(self) -> ModelSpec: ...
 
+    @property
+    def ref(self) -> ModelRef:
+        """The model and the precision it runs in, as an index records them."""
+        ...
+
+    @property
+    def runtime(self) -> str:
+        """What runs it: library, version, and device where it is not the CPU."""
+        ...
+
     def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """uint8 (b, size, size, 3) RGB -> float32 (b, d), unit length. Raises ModelError."""
         ...
@@ -35,6 +49,12 @@ class Encoder(Protocol):
     def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:
         """Raises ModelError."""
         ...
+
+
+def padded(pixels: npt.NDArray[np.uint8], batch_size: int) -> npt.NDArray[np.uint8]:
+    """uint8 (b, h, w, 3), b <= batch_size -> (batch_size, h, w, 3), the missing images black."""
+    missing = batch_size - len(pixels)
+    return np.pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else pixels
 
 
 def checked(vectors: npt.NDArray[np.float32], spec: ModelSpec) -> npt.NDArray[np.float32]:

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.encoders.base import TextEmbeddings, checked
+from embedlab_core.encoders.prompts import clean_prompt
 from embedlab_core.encoders.spec import ModelSpec
 from embedlab_core.errors import ModelError
+from embedlab_core.index.manifest import ModelRef
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -18,10 +20,25 @@ if TYPE_CHECKING:
 
 
 class OnnxEncoder:
-    """Sessions and the tokenizer are made when they are first needed: a text query never loads the image tower."""
+    """Sessions and the tokenizer are made when they are first needed: a text query never loads the image tower.
 
-    def __init__(self, spec: ModelSpec) -> None:
+    many: whether many batches will run. Laying weights out for the fastest products (prepacking) pays only then: for a
+    single query it copies hundreds of megabytes that are otherwise mapped from the file and touched once.
+    """
+
+    def __init__(self, spec: ModelSpec, *, many: bool = False) -> None:
         self.spec = spec
+        self._many = many
+
+    @property
+    def ref(self) -> ModelRef:
+        return self.spec.ref("float32")
+
+    @property
+    def runtime(self) -> str:
+        import onnxruntime
+
+        return f"onnxruntime {onnxruntime.__version__}"
 
     def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """uint8 (b, size, size, 3) RGB -> float32 (b, d), unit length."""
@@ -33,7 +50,7 @@ class OnnxEncoder:
         vectors = np.empty((len(texts), self.spec.dim), dtype=np.float32)
         truncated = []
         for row, text in enumerate(texts):
-            encoding = self._tokenizer.encode(text)
+            encoding = self._tokenizer.encode(clean_prompt(text, self.spec.cleaning))
             if encoding.overflowing:
                 truncated.append(text)
             (vectors[row],) = self._text_session.run(None, {"ids": np.array([encoding.ids], dtype=np.int64)})[0]
@@ -41,11 +58,11 @@ class OnnxEncoder:
 
     @cached_property
     def _image_session(self) -> "onnxruntime.InferenceSession":
-        return _session(self.spec.folder / "image.onnx")
+        return _session(self.spec.folder / "image.onnx", prepack=self._many)
 
     @cached_property
     def _text_session(self) -> "onnxruntime.InferenceSession":
-        return _session(self.spec.folder / "text.onnx")
+        return _session(self.spec.folder / "text.onnx", prepack=self._many)
 
     @cached_property
     def _tokenizer(self) -> "tokenizers.Tokenizer":
@@ -59,7 +76,7 @@ class OnnxEncoder:
             raise ModelError(f"{path}: cannot be read ({error}); restore the model folder") from error
 
 
-def _session(path: Path) -> "onnxruntime.InferenceSession":
+def _session(path: Path, prepack: bool) -> "onnxruntime.InferenceSession":
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 
@@ -67,6 +84,7 @@ def _session(path: Path) -> "onnxruntime.InferenceSession":
     options.log_severity_level = 3
     # Spinning threads would take the cores that decode the next images.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.disable_prepacking", "0" if prepack else "1")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except (

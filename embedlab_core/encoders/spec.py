@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedlab_core.encoders.prompts import PromptCleaning
 from embedlab_core.errors import ModelError
 from embedlab_core.images.decode import PixelSpec
 from embedlab_core.index.manifest import ModelRef
@@ -24,21 +25,29 @@ class ModelFile:
 class Bands:
     """Names of score ranges, as the lowest cosine of each; below all of them is "unrelated".
 
-    image: for image-image cosines. text: for text-image cosines.
+    image: for image-image cosines. text: for text-image cosines. Both are empty for a model nobody has measured.
     """
 
     image: dict[str, float]
     text: dict[str, float]
 
     @staticmethod
-    def name(band: dict[str, float], score: float) -> str:
+    def name(band: dict[str, float], score: float) -> str | None:
+        """The highest band that `score` reaches; None if the model has no bands."""
+        if not band:
+            return None
         reached = [(low, name) for name, low in band.items() if score >= low]
         return max(reached)[1] if reached else "unrelated"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model folder. dim: of its unit vectors. context_length: tokens. logit_scale: cosine -> logit multiplier."""
+    """A model folder.
+
+    name: the backbone that gives this model. dim: of its unit vectors. context_length: tokens. cleaning: of prompts,
+    before they are tokenized. logit_scale: cosine -> logit multiplier. weights_sha256: of the tensors the folder was
+    exported from, if it was.
+    """
 
     folder: Path
     name: str
@@ -47,19 +56,25 @@ class ModelSpec:
     source: str
     pixels: PixelSpec
     context_length: int
+    cleaning: PromptCleaning
     logit_scale: float
     bands: Bands
+    weights_sha256: str | None
     files: dict[str, ModelFile]
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits over all that decides a vector: the files and the pre-processing."""
-        parts = [f"{name} {file.sha256}" for name, file in sorted(self.files.items())]
-        return hashlib.sha256("\n".join([*parts, repr(self.pixels)]).encode()).hexdigest()[:12]
+        """12 hex digits over all that decides a vector: weights, tokenizer and pre-processing.
 
-    @property
-    def ref(self) -> ModelRef:
-        return ModelRef(self.name, self.fingerprint, self.dim)
+        A folder exported anew from the same weights has the same fingerprint, though another torch wrote its graphs.
+        """
+        decisive = ["tokenizer.json"] if self.weights_sha256 else sorted(self.files)
+        parts = [f"{name} {self.files[name].sha256}" for name in decisive]
+        parts += [str(self.weights_sha256), repr(self.pixels), self.cleaning]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+    def ref(self, precision: str) -> ModelRef:
+        return ModelRef(self.name, self.fingerprint, self.dim, precision)
 
 
 def load_model_spec(folder: Path) -> ModelSpec:
@@ -100,7 +115,9 @@ def _spec(folder: Path, document: dict[str, Any]) -> ModelSpec:
             fill=image.get("fill", 0),
         ),
         context_length=document["text"]["context_length"],
+        cleaning=document["text"].get("cleaning", "none"),
         logit_scale=document["logit_scale"],
+        weights_sha256=document.get("weights_sha256"),
         bands=Bands(document["bands"]["image"], document["bands"]["text"]),
         files={name: ModelFile(**file) for name, file in document["files"].items()},
     )

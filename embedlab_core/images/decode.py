@@ -10,7 +10,7 @@ from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from embedlab_core.errors import ImageDecodeError
 
@@ -24,8 +24,31 @@ DCT_GAP = 2
 # Floating-point images have no agreed white: it is taken to be the smaller of these that no pixel exceeds.
 _FLOAT_WHITES = (1.0, 255.0)
 
-# EXIF orientations that swap width and height.
+# EXIF orientation -> what turns the stored pixels upright. ImageOps.exif_transpose does the same, but also writes the
+# other metadata anew, which fails on values of unusual types.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _QUARTER_TURNED = (5, 6, 7, 8)
+
+# Pillow's format plugins let all of these out on damaged input.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+)
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -70,8 +93,7 @@ def decode_image(data: bytes, spec: PixelSpec) -> DecodedImage:
         raise ImageDecodeError(f"too many pixels to be a photograph ({error})") from error
     except MemoryError as error:
         raise ImageDecodeError("not enough memory to decode it") from error
-    # Pillow's format plugins let all of these out on damaged input.
-    except (OSError, EOFError, SyntaxError, ValueError, LookupError, TypeError, OverflowError, struct.error) as error:
+    except _DAMAGED as error:
         raise ImageDecodeError(_reason(data, error)) from error
 
 
@@ -82,12 +104,20 @@ def _decode(data: bytes, spec: PixelSpec) -> DecodedImage:
             # draft() keeps the result at least as large as asked for, on both sides.
             image.draft("RGB", (DCT_GAP * spec.size, DCT_GAP * spec.size))
         image.load()
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        upright = image if orientation == 1 else ImageOps.exif_transpose(image)
+        orientation = _orientation(image)
+        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
         resized = _RESIZE[spec.resize](to_rgb(upright), spec)
     if orientation in _QUARTER_TURNED:
         width, height = height, width
     return DecodedImage(pixels=np.asarray(resized), width=width, height=height)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, where the metadata is damaged: that must not cost the picture."""
+    try:
+        return cast(int, image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGED:
+        return 1
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -155,7 +185,7 @@ def _reason(data: bytes, error: Exception) -> str:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow can read"
-    text = str(error) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
     return f"damaged image ({text})" if "truncated" not in text else f"truncated image ({text})"
 
 

@@ -54,7 +54,7 @@ class Discovery:
 
 
 def discover(images_dir: Path, recursive: bool = True) -> Discovery:
-    """List the images under `images_dir`; symbolic links are followed, each real folder once.
+    """List the images under `images_dir`; symbolic links are followed, each real folder once, under its first name.
 
     Raises ImagesDirError if the folder is missing or not a folder.
     """
@@ -69,7 +69,7 @@ def discover(images_dir: Path, recursive: bool = True) -> Discovery:
         prefix, folder = pending.pop()
         try:
             identity = folder.stat()
-            entries = list(os.scandir(folder))
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name, reverse=True)
         except OSError as error:
             found.unreadable.append(Skip(prefix.rstrip("/") or ".", f"folder cannot be read ({error.strerror})"))
             continue

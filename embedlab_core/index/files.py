@@ -27,11 +27,12 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> str:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         temporary.replace(path)
     except OSError as error:
-        _discard(temporary)
         raise IndexWriteError(
             f"{path}: cannot be written ({error.strerror or error}); free some space or choose another folder, "
             "then run the command again"
         ) from error
+    finally:
+        _discard(temporary)
     return digest
 
 
@@ -49,5 +50,5 @@ def _discard(path: Path) -> None:
     try:
         path.unlink()
     except OSError:
-        # It was never made, or its folder is not writable: nothing to clean up.
+        # It was renamed, or never made, or its folder is not writable: nothing to clean up.
         return

@@ -14,14 +14,16 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """The model behind a block of `dim` columns of the vectors: its name, and a fingerprint of its files."""
+    """The model behind `dim` columns of the vectors: the backbone it comes from, a fingerprint of its weights and
+    pre-processing, and the precision it ran in."""
 
     name: str
     fingerprint: str
     dim: int
+    precision: str = "float32"
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.fingerprint})"
+        return f"{self.name} ({self.fingerprint}, {self.precision})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,25 @@ class ShardRef:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """images_dir: as it was given, the prefix of every path in results. options, versions: of the last embed run."""
+    """models: one, or those of an ensemble, whose columns stand side by side. images_dir: as it was given, the prefix
+    of every path in results. runtime, seed, options, versions: of the last embed run."""
 
-    model: ModelRef
+    models: tuple[ModelRef, ...]
     images_dir: str
     shards: tuple[ShardRef, ...] = ()
     dtype: str = "float32"
+    runtime: str = ""
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def dim(self) -> int:
+        return sum(model.dim for model in self.models)
+
+    @property
+    def model_names(self) -> str:
+        return " + ".join(model.name for model in self.models)
 
     @property
     def count(self) -> int:
@@ -71,16 +83,25 @@ def load_manifest(index_dir: Path) -> Manifest:
         if document["format"] != FORMAT:
             raise _damaged(path, f"format {document['format']}, but this embedlab reads format {FORMAT}")
         return Manifest(
-            model=ModelRef(**document["model"]),
+            models=tuple(ModelRef(**model) for model in document["models"]),
             images_dir=document["images_dir"],
             shards=tuple(ShardRef(**shard) for shard in document["shards"]),
             dtype=document["dtype"],
+            runtime=document["runtime"],
             seed=document["seed"],
             options=document["options"],
             versions=document["versions"],
         )
     except (KeyError, TypeError) as error:
         raise _damaged(path, f"field {error}") from error
+
+
+def model_of(index_dir: Path) -> ModelRef | None:
+    """The model of an index, or None if there is no index here."""
+    try:
+        return load_manifest(index_dir).models[0]
+    except IndexMissingError:
+        return None
 
 
 def _damaged(path: Path, reason: str) -> IndexDamagedError:

@@ -6,6 +6,7 @@ without a copy; and `numpy.load(mmap_mode=…)` ignores .npz. Files written here
 
 import mmap
 import struct
+import tokenize
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,16 @@ _LOCAL_HEADER = 30
 # Zip extra-field id that zipalign uses for padding (Android APK Signature Scheme documentation).
 _PADDING_ID = 0xD935
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+# What zipfile and NumPy's header parser let out on damaged input.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+)
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> str:
@@ -38,7 +49,7 @@ def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            padding = -(file.tell() + _LOCAL_HEADER + len(info.filename) + 4) % _ALIGNMENT
+            padding = -(file.tell() + _LOCAL_HEADER + len(info.filename.encode()) + 4) % _ALIGNMENT
             info.extra = struct.pack("<HH", _PADDING_ID, padding) + bytes(padding)
             with archive.open(info, "w") as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
@@ -55,7 +66,7 @@ def open_npz(path: Path) -> dict[str, Array]:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         with zipfile.ZipFile(path) as archive, path.open("rb") as file:
             return {info.filename.removesuffix(".npy"): _map_member(mapped, file, info) for info in archive.infolist()}
-    except (OSError, ValueError, EOFError, struct.error, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise IndexDamagedError(
             f"{path}: this part of the index is damaged ({error}); run embed again on the same folder to repair it"
         ) from error

@@ -47,7 +47,7 @@ class Index:
 
     def vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """The vectors (n, d) of the given row numbers (n,)."""
-        gathered = np.empty((len(rows), self.manifest.model.dim), dtype=np.float32)
+        gathered = np.empty((len(rows), self.manifest.dim), dtype=np.float32)
         for shard, chosen, local in self._locate(rows):
             gathered[chosen] = shard.vectors[local]
         return gathered
@@ -81,7 +81,7 @@ def open_shard(directory: Path, shard: ShardRef, manifest: Manifest) -> Rows:
         raise _damaged(path, f"{error}") from error
     if path.stat().st_size != shard.bytes or len(rows) != shard.rows:
         raise _damaged(path, "it is not the file that the manifest describes")
-    if rows.vectors.shape[1:] != (manifest.model.dim,) or rows.vectors.dtype != np.dtype(manifest.dtype):
+    if rows.vectors.shape[1:] != (manifest.dim,) or rows.vectors.dtype != np.dtype(manifest.dtype):
         raise _damaged(path, f"vectors of shape {rows.vectors.shape} {rows.vectors.dtype}")
     return rows
 

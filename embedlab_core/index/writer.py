@@ -22,17 +22,19 @@ log = logging.getLogger(__name__)
 
 # A full shard: 65,536 x 512 float32 is 134 MB, so a million images are 16 files. Shards under half of it are merged.
 SHARD_ROWS = 65_536
+# The names that _write gives.
+SHARD_PATTERN = "[0-9]" * 6 + ".npz"
 
 
 class IndexWriter(AbstractContextManager["IndexWriter"]):
     """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock."""
 
-    def __init__(self, directory: Path, model: ModelRef, images_dir: str) -> None:
-        """Raises ModelMismatchError if the index was made by another model, IndexWriteError if it cannot be locked."""
+    def __init__(self, directory: Path, models: tuple[ModelRef, ...], images_dir: str) -> None:
+        """Raises ModelMismatchError if other models made the index, IndexWriteError if it cannot be locked."""
         self.directory = directory
         self._lock = _lock(directory)
         try:
-            self.manifest = _existing(directory, model) or Manifest(model=model, images_dir=images_dir)
+            self.manifest = _existing(directory, models) or Manifest(models=models, images_dir=images_dir)
             self.manifest = replace(self.manifest, images_dir=images_dir)
             self._shards = self._open_intact()
             self._paths = {path for rows in self._shards.values() for path in rows.paths.tolist()}
@@ -99,7 +101,7 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         """Neighbouring small shards become one, so that the number of files stays proportional to the images."""
         merged: list[ShardRef] = []
         run: list[ShardRef] = []
-        for shard in self._shards:
+        for shard in list(self._shards):
             if shard.rows >= SHARD_ROWS // 2:
                 merged.append(shard)
                 continue
@@ -128,7 +130,7 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         save_manifest(self.directory, self.manifest)
         self._shards = {shard: self._shards[shard] for shard in shards}
         named = {shard.file for shard in shards}
-        for path in (self.directory / SHARDS).glob("*.npz"):
+        for path in (self.directory / SHARDS).glob(SHARD_PATTERN):
             if path.name not in named:
                 path.unlink(missing_ok=True)
 
@@ -147,14 +149,15 @@ def _lock(directory: Path) -> FileLock:
     return lock
 
 
-def _existing(directory: Path, model: ModelRef) -> Manifest | None:
+def _existing(directory: Path, models: tuple[ModelRef, ...]) -> Manifest | None:
     try:
         manifest = load_manifest(directory)
     except IndexMissingError:
         return None
-    if manifest.model != model:
+    if manifest.models != models:
+        made_by, asked = (" + ".join(map(str, refs)) for refs in (manifest.models, models))
         raise ModelMismatchError(
-            f"{directory}: this index was made by {manifest.model}, not by {model}; "
+            f"{directory}: this index was made by {made_by}, not by {asked}; "
             "choose another folder with --out, or delete this one to embed everything again"
         )
     return manifest
@@ -166,6 +169,8 @@ def _next_number(shards_dir: Path) -> int:
 
 
 def _remove_temporary(directory: Path) -> None:
-    """What killed runs left behind."""
-    for path in directory.rglob(f"{TEMPORARY_PREFIX}*"):
-        path.unlink(missing_ok=True)
+    """What killed runs left behind. The folder may hold other things too: only our own names are touched."""
+    for folder in (directory, directory / SHARDS):
+        for path in folder.glob(f"{TEMPORARY_PREFIX}[0-9]*-*"):
+            if path.is_file():
+                path.unlink(missing_ok=True)

@@ -13,12 +13,13 @@ from embedlab_core.search.rank import Hit, percentiles
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """distance: cosine distance, 1 - score. rank: from 1. percentile: share of all images whose score is not above
-    this one, 0..100. band: "unrelated", or the highest of the model's bands that the score reaches."""
+    this one, 0..100. band: "unrelated", or the highest of the model's bands that the score reaches; None for a
+    model without measured bands."""
 
     distance: float
     rank: int
     percentile: float
-    band: str
+    band: str | None
 
 
 def explain_hits(index: Index, query: Query, hits: list[Hit], bands: Bands) -> list[Explanation]:

@@ -66,10 +66,15 @@ def image_queries(paths: Sequence[str], encoder: Encoder) -> tuple[list[Query], 
 def text_queries(prompts: Sequence[str], encoder: Encoder) -> tuple[list[Query], tuple[str, ...]]:
     """Queries in the order of `prompts`, and the prompts that were cut at the model's context length.
 
-    Raises QueryError for an empty prompt.
+    Raises QueryError for a prompt that is empty or not text.
     """
     if not all(prompt.strip() for prompt in prompts):
         raise QueryError("an empty prompt has no meaning to search for; write what the images should show")
+    for prompt in prompts:
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise QueryError(f"prompt {prompt!a}: not valid UTF-8; set the terminal to UTF-8") from error
     encoded = encoder.encode_texts(prompts)
     queries = [Query(prompt, "text", vector) for prompt, vector in zip(prompts, encoded.vectors, strict=True)]
     return queries, encoded.truncated

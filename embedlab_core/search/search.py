@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from embedlab_core.encoders.folders import model_of_index
 from embedlab_core.encoders.onnx import OnnxEncoder
-from embedlab_core.encoders.resolve import model_of_index
 from embedlab_core.errors import QueryError
 from embedlab_core.index.manifest import ModelRef
 from embedlab_core.index.reader import Index
@@ -48,12 +48,12 @@ def search(index_dir: Path, query_set: QuerySet, k: int, explain: bool = False) 
     index = Index.open(index_dir)
     if len(index) == 0:
         raise QueryError(f"{index_dir}: the index holds no images; run embed on a folder that has some")
-    encoder = OnnxEncoder(model_of_index(index_dir, index.manifest.model))
+    encoder = OnnxEncoder(model_of_index(index.manifest.models[0]))
     queries = _encode(query_set, encoder)
     ranked = top_k(index, np.stack([query.vector for query in queries]), k)
     bands = encoder.spec.bands
     return [
-        SearchResult(query, encoder.spec.ref, hits, explain_hits(index, query, hits, bands) if explain else [])
+        SearchResult(query, encoder.ref, hits, explain_hits(index, query, hits, bands) if explain else [])
         for query, hits in zip(queries, ranked, strict=True)
     ]
 
@@ -63,10 +63,14 @@ def _encode(query_set: QuerySet, encoder: OnnxEncoder) -> list[Query]:
     prompts = [*query_set.prompts, *(prompts_of(query_set.prompt_file) if query_set.prompt_file else [])]
     images, skipped = image_queries(paths, encoder)
     texts, truncated = text_queries(prompts, encoder)
+    if not images and not texts:
+        raise QueryError(
+            f"{skipped[0].path}: {skipped[0].reason}; none of the {len(skipped)} query images can be read"
+            if skipped
+            else "no queries given"
+        )
     for skip in skipped:
         log.warning("%s: %s; this query is left out", skip.path, skip.reason)
     for prompt in truncated:
         log.warning("prompt cut at %d tokens: %.60s…", encoder.spec.context_length, prompt)
-    if not images and not texts:
-        raise QueryError(f"none of the {len(skipped)} query images can be read" if skipped else "no queries given")
     return images + texts

@@ -1,0 +1,163 @@
+"""An open_clip model -> a model folder, made once, whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from embedlab_core.encoders.onnx import OnnxEncoder
+from embedlab_core.encoders.openclip import LoadedModel, Source
+from embedlab_core.encoders.spec import FORMAT, MODEL_JSON, ModelSpec, load_model_spec
+from embedlab_core.encoders.tokenizer import tokenizer_of
+from embedlab_core.encoders.towers import image_tower, text_tower
+from embedlab_core.errors import ModelError, ModelPullError
+from embedlab_core.index.files import file_sha256
+from embedlab_core.search.similarity import cosines
+
+if TYPE_CHECKING:
+    import torch
+
+# The ONNX opset: 18 is the first with every operator that torch's exporter writes natively, and ONNX Runtime 1.14 on
+# reads it.
+_OPSET = 18
+
+# Smaller tensors stay in the graph, where shape inference can see them.
+_EXTERNAL_BYTES = 1024
+
+# ONNX Runtime and torch sum in different orders; a wrong graph is off by far more than this.
+_LEAST_COSINE = 0.9999
+
+
+def export_model(name: str, source: Source, loaded: LoadedModel, folder: Path) -> ModelSpec:
+    """Write image.onnx, text.onnx, their weights, tokenizer.json and model.json, and check them against torch.
+
+    The weights lie in a file of their own, so that a session maps them into memory in place of reading them: that is
+    most of a cold start. Raises ModelError if a graph cannot be made or does not agree with torch, and ModelPullError
+    if there is no room.
+    """
+    temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
+    try:
+        temporary.mkdir(parents=True)
+        _write(name, source, loaded, temporary)
+        _check(load_model_spec(temporary), loaded)
+        temporary.replace(folder)
+    except OSError as error:
+        raise ModelPullError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return load_model_spec(folder)
+
+
+def _write(name: str, source: Source, loaded: LoadedModel, folder: Path) -> None:
+    size = _square(loaded.preprocess["size"])
+    text = tokenizer_of(loaded.tokenizer)
+    _export(image_tower(loaded), folder / "image.onnx", "pixels", np.zeros((2, size, size, 3), np.uint8))
+    _export(text_tower(loaded), folder / "text.onnx", "ids", np.ones((2, text.context_length), np.int64))
+    text.tokenizer.save(str(folder / "tokenizer.json"))
+    files = {path.name: path for path in sorted(folder.iterdir())}
+    preprocess = loaded.preprocess
+    document = {
+        "format": FORMAT,
+        "name": name,
+        "dim": _embedding_dim(loaded),
+        "license": source.license,
+        "source": f"{source.model_name}:{source.tag}" if source.tag else source.model_name,
+        "image": {
+            "size": size,
+            "resize": preprocess["resize_mode"],
+            "interpolation": preprocess["interpolation"],
+            "mean": list(preprocess["mean"]),
+            "std": list(preprocess["std"]),
+            "fill": preprocess["fill_color"],
+        },
+        "text": {"context_length": text.context_length, "cleaning": text.cleaning},
+        "logit_scale": float(loaded.model.logit_scale.detach().exp()),
+        "weights_sha256": _weights_sha256(loaded),
+        "bands": {"image": {}, "text": {}},
+        "files": {file: {"sha256": file_sha256(path), "bytes": path.stat().st_size} for file, path in files.items()},
+    }
+    (folder / MODEL_JSON).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+
+
+def _square(size: int | tuple[int, int]) -> int:
+    height, width = (size, size) if isinstance(size, int) else size
+    if height != width:
+        raise ModelError(
+            f"a model with an input of {height} x {width} pixels is not supported; its input must be square"
+        )
+    return height
+
+
+def _embedding_dim(loaded: LoadedModel) -> int:
+    import torch
+
+    context = torch.ones((1, tokenizer_of(loaded.tokenizer).context_length), dtype=torch.int64)
+    with torch.inference_mode():
+        return int(loaded.model.encode_text(context).shape[1])
+
+
+def _export(tower: "torch.nn.Module", path: Path, input_name: str, sample: npt.NDArray[np.generic]) -> None:
+    """Write the graph to `path` and the weights to `path` + ".data"."""
+    import onnx
+    import torch
+
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            tower,
+            (torch.from_numpy(sample),),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            input_names=[input_name],
+            output_names=["vectors"],
+            opset_version=_OPSET,
+            verbose=False,
+        )
+    assert program is not None  # torch returns None only when it is told to write a file itself
+    model = program.model_proto
+    for node in model.graph.node:
+        # The exporter notes torch's call stack at every node: half a megabyte of this machine's paths.
+        del node.metadata_props[:]
+        node.doc_string = ""
+    onnx.save(
+        model,
+        str(path),
+        save_as_external_data=True,
+        location=f"{path.name}.data",
+        size_threshold=_EXTERNAL_BYTES,
+    )
+    # onnx makes the weights readable by their owner only.
+    shutil.copymode(path, path.with_name(f"{path.name}.data"))
+
+
+def _check(spec: ModelSpec, loaded: LoadedModel) -> None:
+    import torch
+
+    encoder = OnnxEncoder(spec)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (2, spec.pixels.size, spec.pixels.size, 3), dtype=np.uint8)
+    prompts = ["a photo of a cat", "login screen"]
+    with torch.inference_mode():
+        images = image_tower(loaded)(torch.from_numpy(pixels)).numpy()
+        texts = loaded.model.encode_text(loaded.tokenizer(prompts), normalize=True).numpy()
+    for name, expected, actual in (
+        ("image.onnx", images, encoder.encode_images(pixels)),
+        ("text.onnx", texts, encoder.encode_texts(prompts).vectors),
+    ):
+        agreement = float(cosines(expected, actual).min())
+        if not agreement >= _LEAST_COSINE:
+            raise ModelError(f"{spec.name}: the exported {name} disagrees with torch (cosine {agreement:.6f})")
+
+
+def _weights_sha256(loaded: LoadedModel) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(loaded.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().flatten().numpy().tobytes())
+    return digest.hexdigest()
