@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 import embedlab_core
-from embedlab_core.encoders.base import Encoder
+from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import ImagesDirError
 from embedlab_core.images.discover import Discovery, ImageFile, Skip, discover, shown_path
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.rows import Rows
+from embedlab_core.index.store import Store
 from embedlab_core.index.writer import IndexWriter
 from embedlab_core.metrics import Stopwatch, save_metrics
 from embedlab_core.pipeline import Decoded, KnownRow, Reused, batches, encode_batch, read_outcomes
@@ -31,12 +32,14 @@ FLUSH_ROWS = 2048
 
 @dataclass(frozen=True, slots=True)
 class EmbedOptions:
-    """batch_size: images encoded together. workers: decoding threads. Neither changes a vector."""
+    """batch_size: images encoded together. workers: decoding threads. Neither changes a vector. store: how vectors are
+    kept; None for as the index keeps them, which is float32 for a new one."""
 
     batch_size: int = 32
     workers: int = os.cpu_count() or 1
     recursive: bool = True
     seed: int = 0
+    store: Store | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class EmbedReport:
 
     count: images in the index after it. encoded: through the model. reused: same content under another name or time.
     unchanged: not read at all. removed: no longer in the folder. other: files that are not images by name.
+    store_recall: recall@5 of the vectors that this run compressed, against float32; None if it compressed none.
     seconds: wall time by stage and "total"; "decode" is summed over the threads.
     """
 
@@ -57,6 +61,7 @@ class EmbedReport:
     removed: int
     other: int
     skipped: tuple[Skip, ...]
+    store_recall: float | None
     seconds: Mapping[str, float]
 
     @property
@@ -67,7 +72,7 @@ class EmbedReport:
 def embed_folder(
     images_dir: str,
     index_dir: Path,
-    encoder: Encoder,
+    ensemble: Ensemble,
     options: EmbedOptions,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> EmbedReport:
@@ -82,13 +87,13 @@ def embed_folder(
         found = discover(Path(images_dir), options.recursive)
     if not found.files:
         raise ImagesDirError(_no_images(images_dir, found))
-    with IndexWriter(index_dir, (encoder.ref,), shown_path(images_dir, "")) as writer:
+    with IndexWriter(index_dir, ensemble.refs, shown_path(images_dir, ""), options.store) as writer:
         known = {path: KnownRow(rows, row) for rows in writer.shards for row, path in enumerate(rows.paths.tolist())}
         pending = [file for file in found.files if not _is_unchanged(file, known.get(file.path))]
         outcomes = read_outcomes(
             Path(images_dir),
             pending,
-            encoder.spec.pixels,
+            ensemble.pixel_specs,
             _by_content(writer.shards) if pending else {},
             options.workers,
             ahead=options.batch_size + 2 * options.workers,
@@ -103,12 +108,13 @@ def embed_folder(
             rows, buffer = buffer, []
             if rows:
                 with watch.stage("write"):
-                    writer.append(Rows.concatenate(rows))
+                    for alike in _alike(rows):
+                        writer.append(Rows.concatenate(alike))
 
         try:
             for batch in batches(outcomes, options.batch_size, FLUSH_ROWS):
                 with watch.stage("encode"):
-                    buffer += encode_batch(batch, encoder)
+                    buffer += encode_batch(batch, ensemble)
                 encoded += sum(isinstance(outcome, Decoded) for outcome in batch)
                 reused += sum(isinstance(outcome, Reused) for outcome in batch)
                 skipped += [outcome for outcome in batch if isinstance(outcome, Skip)]
@@ -121,11 +127,11 @@ def embed_folder(
         gone = _gone(known, found, skipped)
         with watch.stage("write"):
             writer.drop(gone)
-            writer.finish(_described(writer.manifest, encoder, options))
+            recall = writer.finish(_described(writer.manifest, ensemble, options))
             _save_skipped(index_dir, images_dir, skipped)
         report = EmbedReport(
-            model=encoder.spec.name,
-            dim=encoder.spec.dim,
+            model=writer.manifest.model_names,
+            dim=writer.manifest.dim,
             count=writer.manifest.count,
             encoded=encoded,
             reused=reused,
@@ -133,6 +139,7 @@ def embed_folder(
             removed=len(gone),
             other=found.other,
             skipped=tuple(skipped),
+            store_recall=recall,
             seconds=watch.seconds(),
         )
         save_metrics(index_dir, _metrics(report))
@@ -149,6 +156,14 @@ def _seed(seed: int) -> None:
     np.random.seed(seed)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(seed)
+
+
+def _alike(parts: Iterable[Rows]) -> Iterable[list[Rows]]:
+    """Rows whose vectors can stand in one array: those reused from a compressed index cannot stand with new ones."""
+    groups: dict[object, list[Rows]] = {}
+    for rows in parts:
+        groups.setdefault((rows.vectors.dtype, rows.vectors.shape[1], rows.full.shape[1]), []).append(rows)
+    return groups.values()
 
 
 def _is_unchanged(file: ImageFile, known: KnownRow | None) -> bool:
@@ -168,14 +183,14 @@ def _gone(known: Iterable[str], found: Discovery, skipped: list[Skip]) -> list[s
     return [path for path in known if path not in present and not path.startswith(hidden)]
 
 
-def _described(manifest: Manifest, encoder: Encoder, options: EmbedOptions) -> Manifest:
+def _described(manifest: Manifest, ensemble: Ensemble, options: EmbedOptions) -> Manifest:
     versions = {name: version(name) for name in ("numpy", "pillow", "tokenizers")}
     versions |= {"python": platform.python_version(), "embedlab": embedlab_core.__version__}
     return replace(
         manifest,
         seed=options.seed,
         options={"recursive": options.recursive, "batch_size": options.batch_size},
-        runtime=encoder.runtime,
+        runtime=ensemble.runtime,
         versions=dict(sorted(versions.items())),
     )
 

@@ -42,5 +42,9 @@ class IndexDamagedError(EmbedlabError):
     """An index exists but a part of it cannot be read."""
 
 
+class StoreError(EmbedlabError):
+    """Vectors cannot be stored, or read, the way that was asked for."""
+
+
 class IndexWriteError(EmbedlabError):
     """The index cannot be written: no room, no permission, or another run is writing it."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.encoders.base import Encoder
+from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import ImageDecodeError
 from embedlab_core.images.decode import DecodedImage, PixelSpec, decode_image
 from embedlab_core.images.discover import ImageFile, Skip
@@ -34,11 +34,11 @@ class KnownRow:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A file that has to be encoded."""
+    """A file that has to be encoded. images: its pixels as each model wants them."""
 
     file: ImageFile
     sha256: bytes
-    image: DecodedImage
+    images: tuple[DecodedImage, ...]
     quality: QualityScores
     phash: int
 
@@ -57,7 +57,7 @@ Outcome = Decoded | Reused | Skip
 def read_outcomes(
     root: Path,
     files: Iterable[ImageFile],
-    pixels: PixelSpec,
+    specs: tuple[PixelSpec, ...],
     by_content: Mapping[bytes, KnownRow],
     workers: int,
     ahead: int,
@@ -67,7 +67,7 @@ def read_outcomes(
 
     def read(file: ImageFile) -> Outcome:
         with watch.stage("decode"):
-            return _read(root, file, pixels, by_content)
+            return _read(root, file, specs, by_content)
 
     return _ordered_map(read, files, workers, ahead)
 
@@ -86,16 +86,17 @@ def batches(outcomes: Iterable[Outcome], batch_size: int, most: int) -> Iterator
         yield batch
 
 
-def encode_batch(batch: list[Outcome], encoder: Encoder) -> list[Rows]:
+def encode_batch(batch: list[Outcome], ensemble: Ensemble) -> list[Rows]:
     """The rows of a batch: encoded ones first, then reused ones. Skips have none."""
     decoded = [outcome for outcome in batch if isinstance(outcome, Decoded)]
     rows = [_reused_row(outcome) for outcome in batch if isinstance(outcome, Reused)]
     if decoded:
-        rows.insert(0, _rows(decoded, encoder.encode_images(np.stack([outcome.image.pixels for outcome in decoded]))))
+        pixels = [tuple(image.pixels for image in outcome.images) for outcome in decoded]
+        rows.insert(0, _rows(decoded, ensemble.encode_images(pixels)))
     return rows
 
 
-def _read(root: Path, file: ImageFile, pixels: PixelSpec, by_content: Mapping[bytes, KnownRow]) -> Outcome:
+def _read(root: Path, file: ImageFile, specs: tuple[PixelSpec, ...], by_content: Mapping[bytes, KnownRow]) -> Outcome:
     try:
         data = (root / file.path).read_bytes()
     except OSError as error:
@@ -104,21 +105,23 @@ def _read(root: Path, file: ImageFile, pixels: PixelSpec, by_content: Mapping[by
     if known := by_content.get(digest):
         return Reused(file, known)
     try:
-        image = decode_image(data, pixels)
+        images = tuple(decode_image(data, spec) for spec in specs)
     except ImageDecodeError as error:
         return Skip(file.path, str(error))
-    return Decoded(file, digest, image, quality_scores(image.pixels), phash(image.pixels))
+    pixels = images[0].pixels
+    return Decoded(file, digest, images, quality_scores(pixels), phash(pixels))
 
 
 def _rows(decoded: list[Decoded], vectors: npt.NDArray[np.float32]) -> Rows:
     return Rows(
         vectors=vectors,
+        full=np.empty((len(decoded), 0), np.float32),
         paths=np.array([outcome.file.path for outcome in decoded], dtype=np.str_),
         sha256=np.array([list(outcome.sha256) for outcome in decoded], dtype=np.uint8),
         sizes=np.array([outcome.file.size for outcome in decoded], dtype=np.int64),
         mtimes=np.array([outcome.file.mtime_ns for outcome in decoded], dtype=np.int64),
-        widths=np.array([outcome.image.width for outcome in decoded], dtype=np.int32),
-        heights=np.array([outcome.image.height for outcome in decoded], dtype=np.int32),
+        widths=np.array([outcome.images[0].width for outcome in decoded], dtype=np.int32),
+        heights=np.array([outcome.images[0].height for outcome in decoded], dtype=np.int32),
         quality=np.array([outcome.quality for outcome in decoded], dtype=np.float32),
         phashes=np.array([outcome.phash for outcome in decoded], dtype=np.uint64),
     )

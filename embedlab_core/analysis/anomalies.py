@@ -21,7 +21,7 @@ def knn_distances(index: Index, labels: npt.NDArray[np.int64], k: int) -> npt.ND
     than k neighbours use those there are; an image with none has distance 0, since there is nothing it is far from.
     """
     distances = np.zeros(len(index))
-    for start, block in index.blocks(_BLOCK_ROWS):
+    for start, block in index.exact_blocks(_BLOCK_ROWS):
         rows = np.arange(start, start + len(block))
         neighbours, valid = _nearest(index, block, labels, labels[rows], k + _SPARE)
         scores = cosines(np.repeat(block, neighbours.shape[1], axis=0), index.vectors(neighbours.ravel()))
@@ -42,7 +42,7 @@ def _nearest(
     """Row numbers (q, <=k) of the nearest images of another group, and which of them are real."""
     best = np.zeros((len(queries), 0), dtype=np.int64)
     best_scores = np.zeros((len(queries), 0), dtype=np.float32)
-    for start, block in index.blocks(_BLOCK_ROWS):
+    for start, block in index.exact_blocks(_BLOCK_ROWS):
         rows = np.arange(start, start + len(block))
         scores = queries @ block.T
         scores[own[:, None] == labels[rows][None, :]] = -np.inf

@@ -26,8 +26,8 @@ def pairs_at_least(index: Index, threshold: float) -> Pairs:
     limit = np.float32(threshold)
     rough_limit = limit - product_error(index.manifest.dim)
     parts = [_empty()]
-    for left_start, left in index.blocks(_BLOCK_ROWS):
-        for right_start, right in index.blocks(_BLOCK_ROWS):
+    for left_start, left in index.exact_blocks(_BLOCK_ROWS):
+        for right_start, right in index.exact_blocks(_BLOCK_ROWS):
             if left_start <= right_start:
                 near_left, near_right = np.nonzero(left @ right.T >= rough_limit)
                 if left_start == right_start:

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import click
 
-from embedlab_core.cli.options import CosineThreshold, explain_option, index_option, json_option, reports_errors
+from embedlab_core.cli.options import (
+    CosineThreshold,
+    explain_option,
+    fusion_weight_option,
+    index_option,
+    json_option,
+    reports_errors,
+)
 
 
 @click.command("analyze")
@@ -22,16 +29,26 @@ from embedlab_core.cli.options import CosineThreshold, explain_option, index_opt
 @click.option(
     "--k", type=click.IntRange(min=1), default=5, show_default=True, help="Neighbours that decide how isolated one is."
 )
+@fusion_weight_option
 @json_option
 @explain_option
 @reports_errors
-def command(index_dir: Path, dup_threshold: float, anomaly_top: int, k: int, as_json: bool, explain: bool) -> None:
+def command(
+    index_dir: Path,
+    dup_threshold: float,
+    anomaly_top: int,
+    k: int,
+    fusion_weights: tuple[float, ...],
+    as_json: bool,
+    explain: bool,
+) -> None:
     """Group near-duplicates and rank the most isolated images."""
     from embedlab_core.analysis.analyze import analyze
     from embedlab_core.cli.output import analysis_json, analysis_table
     from embedlab_core.index.reader import Index
+    from embedlab_core.search.fusion import fused_index
 
-    index = Index.open(index_dir)
+    index = fused_index(Index.open(index_dir), fusion_weights)
     analysis = analyze(index, dup_threshold, anomaly_top, k)
     render = analysis_json if as_json else analysis_table
     for line in render(index.manifest, analysis, explain):

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the index; made or updated.")
 @click.option(
     "--backbone",
-    default="auto",
-    show_default=True,
+    "backbones",
+    multiple=True,
+    default=["auto"],
+    show_default="auto",
     help="Model: a name from `embedlab models list`, any ARCH:TAG, hf-hub:REPO or local-dir:PATH that open_clip "
-    "understands, or auto: the index's own model, else ViT-B-32 if it is here or can be pulled, else lite.",
+    "understands, or auto: the index's own model, else ViT-B-32 if it is here or can be pulled, else lite. Repeat it "
+    "for an ensemble.",
 )
 @click.option(
     "--device",
@@ -48,6 +51,12 @@ if TYPE_CHECKING:
     show_default="number of CPUs",
     help="Threads that read and decode images.",
 )
+@click.option(
+    "--store",
+    metavar="STORE",
+    help="How vectors are kept: float32, float16, int8 or pca:N; the last three with +full to keep float32 beside them "
+    "for exact ranking.  [default: as the index is, else float32]",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed, recorded.")
 @click.option("--recursive/--no-recursive", default=True, show_default=True, help="Also take images in subfolders.")
 @quiet_option
@@ -55,11 +64,12 @@ if TYPE_CHECKING:
 def command(
     images_dir: str,
     out: Path,
-    backbone: str,
+    backbones: tuple[str, ...],
     device: "Device",
     precision: "Precision",
     batch_size: int,
     workers: int,
+    store: str | None,
     seed: int,
     recursive: bool,
     quiet: bool,
@@ -70,12 +80,16 @@ def command(
     counted, and listed in skipped.jsonl. A run that was stopped goes on where it was when it is started again.
     """
     from embedlab_core.embed import EmbedOptions, embed_folder
-    from embedlab_core.encoders.folders import resolve_backbone
+    from embedlab_core.encoders.ensemble import Ensemble
+    from embedlab_core.encoders.folders import resolve_backbones
     from embedlab_core.encoders.open import open_encoder
-    from embedlab_core.index.manifest import model_of
+    from embedlab_core.index.manifest import models_of
+    from embedlab_core.index.store import Store
 
-    encoder = open_encoder(resolve_backbone(backbone, model_of(out)), device, precision, batch_size)
-    options = EmbedOptions(batch_size=batch_size, workers=workers, recursive=recursive, seed=seed)
+    specs = resolve_backbones(backbones, models_of(out))
+    ensemble = Ensemble([open_encoder(spec, device, precision, batch_size) for spec in specs])
+    kept = None if store is None else Store.parse(store)
+    options = EmbedOptions(batch_size=batch_size, workers=workers, recursive=recursive, seed=seed, store=kept)
     hidden = quiet or not sys.stderr.isatty()
     with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=hidden, show_pos=True) as bar:
 
@@ -83,7 +97,9 @@ def command(
             bar.length = total
             bar.update(done - bar.pos)
 
-        report = embed_folder(images_dir, out, encoder, options, show)
+        report = embed_folder(images_dir, out, ensemble, options, show)
+    if report.store_recall is not None:
+        click.echo(f"stored as {store}: recall@5 {report.store_recall:.3f} against float32", err=True)
     for skip in report.skipped:
         click.echo(f"skipped: {skip.path}: {skip.reason}", err=True)
     if not quiet:

@@ -19,6 +19,13 @@ index_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 explain_option = click.option("--explain", is_flag=True, help="Add the facts behind each result.")
+fusion_weight_option = click.option(
+    "--fusion-weight",
+    "fusion_weights",
+    type=click.FloatRange(min=0),
+    multiple=True,
+    help="Weight of each model of an ensemble, in their order; repeat it for each.  [default: equal]",
+)
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress and no statistics; warnings still show.")
 
 

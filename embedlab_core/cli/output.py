@@ -19,7 +19,10 @@ def search_json(results: Sequence[SearchResult]) -> Iterator[str]:
             "results": [{"path": hit.path, "score": _score(hit.score)} for hit in result.hits],
         }
         if result.explanations:
-            document |= {"backbone": result.model.name, "dim": result.model.dim}
+            document |= {
+                "backbone": " + ".join(model.name for model in result.models),
+                "dim": sum(model.dim for model in result.models),
+            }
             for entry, explanation in zip(document["results"], result.explanations, strict=True):
                 entry |= {
                     **asdict(explanation),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from embedlab_core.cli.options import explain_option, index_option, json_option, reports_errors
+from embedlab_core.cli.options import explain_option, fusion_weight_option, index_option, json_option, reports_errors
 
 
 @click.command("search")
@@ -16,6 +16,7 @@ from embedlab_core.cli.options import explain_option, index_option, json_option,
     "--q-text-file", type=click.Path(path_type=Path), metavar="FILE", help="Text prompts, one a line, in UTF-8."
 )
 @click.option("--k", type=click.IntRange(min=1), default=5, show_default=True, help="Results for each query.")
+@fusion_weight_option
 @json_option
 @explain_option
 @reports_errors
@@ -26,6 +27,7 @@ def command(
     prompts: tuple[str, ...],
     q_text_file: Path | None,
     k: int,
+    fusion_weights: tuple[float, ...],
     as_json: bool,
     explain: bool,
 ) -> None:
@@ -41,5 +43,5 @@ def command(
     if queries == QuerySet():
         raise click.UsageError("nothing to search for: give --query-dir, --query, --q-text or --q-text-file")
     render = search_json if as_json else search_table
-    for line in render(search(index_dir, queries, k, explain)):
+    for line in render(search(index_dir, queries, k, explain, fusion_weights)):
         click.echo(line)

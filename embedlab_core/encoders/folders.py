@@ -7,6 +7,7 @@ import shutil
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +95,8 @@ def pull(backbone: str) -> ModelSpec:
     name = canonical_name(backbone)
     if spec := find_model(name):
         return spec
+    if name == EMBEDDED:
+        raise ModelError(f"{EMBEDDED}: its folder is missing from {model_roots()[0]}; restore it from the project")
     from embedlab_core.encoders.export import export_model
     from embedlab_core.encoders.openclip import fetch, find_source, load
 
@@ -124,16 +127,25 @@ def remove(name: str) -> Path:
     return folder
 
 
-def resolve_backbone(backbone: str, made_by: ModelRef | None = None) -> ModelSpec:
-    """The model that `--backbone` means, pulled if need be.
+def resolve_backbones(backbones: Sequence[str], made_by: Sequence[ModelRef] = ()) -> list[ModelSpec]:
+    """The models that `--backbone` means, pulled if need be.
 
-    "auto" is the model of the index that is being updated (`made_by`); else the main model if it is here or can be
-    pulled; else the embedded one, with a warning. Raises ModelError and ModelPullError.
+    "auto" alone stands for the models of the index that is being updated (`made_by`), if there is one. Raises
+    ModelError, ModelPullError and ModelMismatchError.
+    """
+    if list(backbones) == [AUTO] and made_by:
+        return [model_of_index(model) for model in made_by]
+    return [resolve_backbone(backbone) for backbone in backbones]
+
+
+def resolve_backbone(backbone: str) -> ModelSpec:
+    """The model of one backbone, pulled if need be.
+
+    "auto" is the main model if it is here or can be pulled; else the embedded one, with a warning. Raises ModelError
+    and ModelPullError.
     """
     if backbone != AUTO:
         return pull(backbone)
-    if made_by is not None:
-        return model_of_index(made_by)
     if spec := find_model(MAIN.name):
         return spec
     try:

@@ -39,12 +39,13 @@ class ShardRef:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """models: one, or those of an ensemble, whose columns stand side by side. images_dir: as it was given, the prefix
-    of every path in results. runtime, seed, options, versions: of the last embed run."""
+    of every path in results. store: how vectors are kept, see `Store`. runtime, seed, options, versions: of the last
+    embed run."""
 
     models: tuple[ModelRef, ...]
     images_dir: str
     shards: tuple[ShardRef, ...] = ()
-    dtype: str = "float32"
+    store: str = "float32"
     runtime: str = ""
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
@@ -86,7 +87,7 @@ def load_manifest(index_dir: Path) -> Manifest:
             models=tuple(ModelRef(**model) for model in document["models"]),
             images_dir=document["images_dir"],
             shards=tuple(ShardRef(**shard) for shard in document["shards"]),
-            dtype=document["dtype"],
+            store=document["store"],
             runtime=document["runtime"],
             seed=document["seed"],
             options=document["options"],
@@ -96,12 +97,12 @@ def load_manifest(index_dir: Path) -> Manifest:
         raise _damaged(path, f"field {error}") from error
 
 
-def model_of(index_dir: Path) -> ModelRef | None:
-    """The model of an index, or None if there is no index here."""
+def models_of(index_dir: Path) -> tuple[ModelRef, ...]:
+    """The models of an index; none if there is no index here."""
     try:
-        return load_manifest(index_dir).models[0]
+        return load_manifest(index_dir).models
     except IndexMissingError:
-        return None
+        return ()
 
 
 def _damaged(path: Path, reason: str) -> IndexDamagedError:

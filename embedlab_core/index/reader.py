@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,11 @@ from embedlab_core.errors import IndexDamagedError
 from embedlab_core.images.discover import shown_path
 from embedlab_core.index.manifest import Manifest, ShardRef, load_manifest
 from embedlab_core.index.npz import open_npz
-from embedlab_core.index.rows import Rows
+from embedlab_core.index.rows import Rows, Selector
+from embedlab_core.index.store import Store, decode, project
 
 SHARDS = "shards"
+PROJECTION = "projection.npz"
 
 # Rows of one block of a scan. 8,192 x 512 float32 is 16 MB: small beside any memory, large enough for BLAS.
 BLOCK_ROWS = 8192
@@ -21,36 +24,77 @@ BLOCK_ROWS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index opened for reading. A row number counts through the shards in the manifest's order."""
+    """An index opened for reading. A row number counts through the shards in the manifest's order.
+
+    Vectors come out as float32 unit vectors whatever the store: `blocks` scans what is stored, which for a compressed
+    store is near the truth; `exact_blocks` and `vectors` give the whole vectors where they were kept. projection: of a
+    "pca" store, float32 (dims, d). column_scale: float32 (d,), what `fused_index` multiplies the columns by.
+    """
 
     directory: Path
     manifest: Manifest
     shards: tuple[Rows, ...]
+    projection: npt.NDArray[np.float32] | None = None
+    column_scale: npt.NDArray[np.float32] | None = None
 
     @classmethod
     def open(cls, directory: Path) -> "Index":
         """Raises IndexMissingError if there is no index, IndexDamagedError if a part of it cannot be read."""
         manifest = load_manifest(directory)
         shards = tuple(open_shard(directory, shard, manifest) for shard in manifest.shards)
-        return cls(directory, manifest, shards)
+        return cls(directory, manifest, shards, load_projection(directory, manifest))
 
     def __len__(self) -> int:
         return self.manifest.count
 
+    @property
+    def reranks(self) -> bool:
+        """Whether `vectors` is more exact than `blocks`."""
+        return Store.parse(self.manifest.store).full
+
+    def scan_queries(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Queries (q, d) as `blocks` can be compared with."""
+        return queries if self.projection is None else project(queries, self.projection)
+
+    def exact_queries(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Queries (q, d) as `vectors` and `exact_blocks` can be compared with."""
+        return queries if self.reranks else self.scan_queries(queries)
+
     def blocks(self, block_rows: int = BLOCK_ROWS) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """(row number of the first, vectors (b, d)) for consecutive blocks that together cover the index."""
+        for start, shard, block in self._slices(block_rows):
+            yield start, self._scanned(shard.vectors[block])
+
+    def exact_blocks(self, block_rows: int = BLOCK_ROWS) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """As `blocks`, of the whole vectors where they were kept."""
+        for start, shard, block in self._slices(block_rows):
+            yield start, self._exact(shard, block)
+
+    def vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """The vectors (n, d) of the given row numbers (n,), as exact as they were kept."""
+        dim = self.manifest.dim if self.projection is None or self.reranks else len(self.projection)
+        gathered = np.empty((len(rows), dim), dtype=np.float32)
+        for shard, chosen, local in self._locate(rows):
+            gathered[chosen] = self._exact(shard, local)
+        return gathered
+
+    def _slices(self, block_rows: int) -> Iterator[tuple[int, Rows, slice]]:
         start = 0
         for shard in self.shards:
             for offset in range(0, len(shard), block_rows):
-                yield start + offset, shard.vectors[offset : offset + block_rows]
+                yield start + offset, shard, slice(offset, offset + block_rows)
             start += len(shard)
 
-    def vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """The vectors (n, d) of the given row numbers (n,)."""
-        gathered = np.empty((len(rows), self.manifest.dim), dtype=np.float32)
-        for shard, chosen, local in self._locate(rows):
-            gathered[chosen] = shard.vectors[local]
-        return gathered
+    def _scanned(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        vectors = decode(stored)
+        if self.projection is not None and vectors.shape[1] == self.manifest.dim:
+            # A run that was killed left this shard as it was encoded.
+            vectors = project(vectors, self.projection)
+        return vectors if self.column_scale is None else vectors * self.column_scale
+
+    def _exact(self, shard: Rows, rows: Selector) -> npt.NDArray[np.float32]:
+        kept = self.reranks and shard.full.shape[1]
+        return self._scanned(shard.full[rows] if kept else shard.vectors[rows])
 
     def paths(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """The paths of the given row numbers, as results show them."""
@@ -72,7 +116,10 @@ class Index:
 
 
 def open_shard(directory: Path, shard: ShardRef, manifest: Manifest) -> Rows:
-    """Memory-map one shard and check it against the manifest (size and shape; `shard_is_intact` checks every byte)."""
+    """Memory-map one shard and check its size and shape against the manifest.
+
+    It holds what the manifest's store says, or plain float32 vectors if the run that made it was killed.
+    """
     path = directory / SHARDS / shard.file
     arrays = open_npz(path)
     try:
@@ -81,9 +128,24 @@ def open_shard(directory: Path, shard: ShardRef, manifest: Manifest) -> Rows:
         raise _damaged(path, f"{error}") from error
     if path.stat().st_size != shard.bytes or len(rows) != shard.rows:
         raise _damaged(path, "it is not the file that the manifest describes")
-    if rows.vectors.shape[1:] != (manifest.dim,) or rows.vectors.dtype != np.dtype(manifest.dtype):
+    store = Store.parse(manifest.store)
+    if (rows.vectors.shape[1:], rows.vectors.dtype) not in (
+        ((store.width(manifest.dim),), store.dtype),
+        ((manifest.dim,), np.dtype(np.float32)),
+    ):
         raise _damaged(path, f"vectors of shape {rows.vectors.shape} {rows.vectors.dtype}")
     return rows
+
+
+def load_projection(directory: Path, manifest: Manifest) -> npt.NDArray[np.float32] | None:
+    """The projection of a "pca" store; None for the others."""
+    store = Store.parse(manifest.store)
+    if store.kind != "pca":
+        return None
+    projection = open_npz(directory / PROJECTION)["projection"]
+    if projection.shape != (store.dims, manifest.dim):
+        raise _damaged(directory / PROJECTION, f"projection of shape {projection.shape}")
+    return projection
 
 
 def _damaged(path: Path, reason: str) -> IndexDamagedError:

@@ -14,12 +14,14 @@ Selector = npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice
 class Rows:
     """n images. Every field is an array whose first axis is n.
 
-    vectors: float32 (n, d), unit length. paths: str, relative to the images folder. sha256: uint8 (n, 32), of the
+    vectors: float32 (n, d), unit length, or their codes as `Store` makes them. full: float32 (n, d) beside codes if the
+    store keeps them, else (n, 0). paths: str, relative to the images folder. sha256: uint8 (n, 32), of the
     file. sizes: int64 bytes. mtimes: int64 ns. widths, heights: int32 pixels, upright. quality: float32 (n, 4), the
     fields of QualityScores. phashes: uint64.
     """
 
-    vectors: npt.NDArray[np.float32]
+    vectors: npt.NDArray[Any]
+    full: npt.NDArray[np.float32]
     paths: npt.NDArray[np.str_]
     sha256: npt.NDArray[np.uint8]
     sizes: npt.NDArray[np.int64]
@@ -48,6 +50,10 @@ class Rows:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def whole(self) -> npt.NDArray[np.float32]:
+        """The float32 vectors (n, d), of rows that have them."""
+        return self.full if self.full.shape[1] else self.vectors
 
     def take(self, selector: Selector) -> "Rows":
         return Rows(**{name: array[selector] for name, array in self.arrays().items()})

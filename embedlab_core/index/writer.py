@@ -9,19 +9,23 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from embedlab_core.errors import IndexDamagedError, IndexMissingError, IndexWriteError, ModelMismatchError
+from embedlab_core.errors import IndexDamagedError, IndexMissingError, IndexWriteError, ModelMismatchError, StoreError
 from embedlab_core.index.files import TEMPORARY_PREFIX, file_sha256
 from embedlab_core.index.manifest import Manifest, ModelRef, ShardRef, load_manifest, save_manifest
 from embedlab_core.index.npz import write_npz
-from embedlab_core.index.reader import SHARDS, open_shard
+from embedlab_core.index.reader import PROJECTION, SHARDS, load_projection, open_shard
 from embedlab_core.index.rows import Rows
+from embedlab_core.index.store import Store, fit_projection, recall_of
 
 log = logging.getLogger(__name__)
 
 # A full shard: 65,536 x 512 float32 is 134 MB, so a million images are 16 files. Shards under half of it are merged.
 SHARD_ROWS = 65_536
+# Rows that a projection is fitted to and recall is measured on: plenty for 512 directions, seconds for either.
+SAMPLE_ROWS = 20_000
 # The names that _write gives.
 SHARD_PATTERN = "[0-9]" * 6 + ".npz"
 
@@ -29,13 +33,20 @@ SHARD_PATTERN = "[0-9]" * 6 + ".npz"
 class IndexWriter(AbstractContextManager["IndexWriter"]):
     """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock."""
 
-    def __init__(self, directory: Path, models: tuple[ModelRef, ...], images_dir: str) -> None:
-        """Raises ModelMismatchError if other models made the index, IndexWriteError if it cannot be locked."""
+    def __init__(
+        self, directory: Path, models: tuple[ModelRef, ...], images_dir: str, store: Store | None = None
+    ) -> None:
+        """store: how vectors are kept from the end of this run on; None for as they are kept now.
+
+        Raises ModelMismatchError if other models made the index, StoreError if its vectors cannot be stored anew in
+        that way, IndexWriteError if it cannot be locked.
+        """
         self.directory = directory
         self._lock = _lock(directory)
         try:
             self.manifest = _existing(directory, models) or Manifest(models=models, images_dir=images_dir)
             self.manifest = replace(self.manifest, images_dir=images_dir)
+            self._store = _checked_store(directory, self.manifest, store)
             self._shards = self._open_intact()
             self._paths = {path for rows in self._shards.values() for path in rows.paths.tolist()}
             _remove_temporary(directory)
@@ -68,10 +79,45 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         self._commit(self._without(set(paths)))
         self._paths -= set(paths)
 
-    def finish(self, manifest: Manifest) -> None:
-        """Merge small shards and save `manifest`, whose shards are filled in here."""
+    def finish(self, manifest: Manifest) -> float | None:
+        """Store vectors as asked, merge small shards, and save `manifest`, whose shards and store are filled in here.
+
+        Returns recall@5 of a compressed store against float32 on (a sample of) the rows that it compressed, or None.
+        """
+        whole = [shard for shard in self._shards if not self._is_stored(shard)]
+        sample = _sample([self._shards[shard] for shard in whole], self.manifest.dim)
+        projection = self._projection(sample)
+        recall = None
+        if whole and self._store.kind != "float32":
+            recall = recall_of(self._store, sample, projection)
         self.manifest = replace(manifest, shards=self.manifest.shards)
-        self._commit(self._merged())
+        shards = self._merged(projection)
+        self.manifest = replace(self.manifest, store=str(self._store))
+        self._commit(shards)
+        return recall
+
+    def _projection(self, sample: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+        """That of the index if it has one, else one fitted to `sample`."""
+        if self._store.kind != "pca":
+            return None
+        if self.manifest.store == str(self._store):
+            return load_projection(self.directory, self.manifest)
+        projection = fit_projection(sample, self._store.dims)
+        write_npz(self.directory / PROJECTION, {"projection": projection})
+        return projection
+
+    def _is_stored(self, shard: ShardRef) -> bool:
+        rows, dim = self._shards[shard], self.manifest.dim
+        layout = (rows.vectors.shape[1], rows.vectors.dtype, rows.full.shape[1])
+        return layout == (self._store.width(dim), self._store.dtype, dim if self._store.full else 0)
+
+    def _stored(self, shard: ShardRef, projection: npt.NDArray[np.float32] | None) -> Rows:
+        rows = self._shards[shard]
+        if self._is_stored(shard):
+            return rows
+        whole = rows.whole()
+        full = whole if self._store.full else whole[:, :0]
+        return replace(rows, vectors=self._store.encode(whole, projection), full=full)
 
     def _open_intact(self) -> dict[ShardRef, Rows]:
         """Shards whose every byte is as written. The images of a damaged one are embedded again: it is left out."""
@@ -97,24 +143,24 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
                 kept.append(self._write(rows.take(stay)))
         return kept
 
-    def _merged(self) -> list[ShardRef]:
+    def _merged(self, projection: npt.NDArray[np.float32] | None) -> list[ShardRef]:
         """Neighbouring small shards become one, so that the number of files stays proportional to the images."""
         merged: list[ShardRef] = []
         run: list[ShardRef] = []
         for shard in list(self._shards):
-            if shard.rows >= SHARD_ROWS // 2:
-                merged.append(shard)
-                continue
-            if sum(part.rows for part in run) + shard.rows > SHARD_ROWS:
-                merged.append(self._join(run))
+            if run and sum(part.rows for part in run) + shard.rows > SHARD_ROWS:
+                merged.append(self._join(run, projection))
                 run = []
             run.append(shard)
-        return [*merged, self._join(run)] if run else merged
+            if shard.rows >= SHARD_ROWS // 2:
+                merged.append(self._join(run, projection))
+                run = []
+        return [*merged, self._join(run, projection)] if run else merged
 
-    def _join(self, run: list[ShardRef]) -> ShardRef:
-        if len(run) == 1:
+    def _join(self, run: list[ShardRef], projection: npt.NDArray[np.float32] | None) -> ShardRef:
+        if len(run) == 1 and self._is_stored(run[0]):
             return run[0]
-        return self._write(Rows.concatenate(self._shards[shard] for shard in run))
+        return self._write(Rows.concatenate(self._stored(shard, projection) for shard in run))
 
     def _write(self, rows: Rows) -> ShardRef:
         name = f"{_next_number(self.directory / SHARDS):06d}.npz"
@@ -174,3 +220,26 @@ def _remove_temporary(directory: Path) -> None:
         for path in folder.glob(f"{TEMPORARY_PREFIX}[0-9]*-*"):
             if path.is_file():
                 path.unlink(missing_ok=True)
+
+
+def _checked_store(directory: Path, manifest: Manifest, store: Store | None) -> Store:
+    current = Store.parse(manifest.store)
+    if store is None or store == current:
+        return current
+    if store.kind == "pca" and len(manifest.models) > 1:
+        raise StoreError(f"store {store}: would mix the models of an ensemble; use float16 or int8")
+    if store.dims >= manifest.dim:
+        raise StoreError(f"store {store}: the vectors have {manifest.dim} dimensions; keep fewer of them")
+    if manifest.count and current.kind != "float32" and not current.full:
+        raise StoreError(
+            f"{directory}: the vectors are stored as {current}, from which {store} cannot be made; "
+            "choose another folder with --out, or delete this one to embed everything again"
+        )
+    return store
+
+
+def _sample(parts: list[Rows], dim: int) -> npt.NDArray[np.float32]:
+    """Whole vectors (n, d) of at most SAMPLE_ROWS rows, evenly spaced."""
+    total = sum(len(rows) for rows in parts)
+    step = max(1, -(-total // SAMPLE_ROWS))
+    return np.concatenate([np.empty((0, dim), np.float32), *(rows.whole()[::step] for rows in parts)])

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from embedlab_core.encoders.spec import Bands
 from embedlab_core.index.reader import Index
-from embedlab_core.search.queries import Query
+from embedlab_core.search.queries import Modality
 from embedlab_core.search.rank import Hit, percentiles
 
 
@@ -22,12 +23,15 @@ class Explanation:
     band: str | None
 
 
-def explain_hits(index: Index, query: Query, hits: list[Hit], bands: Bands) -> list[Explanation]:
+def explain_hits(
+    index: Index, modality: Modality, query: npt.NDArray[np.float32], hits: list[Hit], bands: Bands
+) -> list[Explanation]:
+    """One explanation a hit of the query vector (d,)."""
     scores = np.array([hit.score for hit in hits], dtype=np.float32)
-    band = bands.image if query.modality == "image" else bands.text
+    band = bands.image if modality == "image" else bands.text
     return [
         Explanation(1.0 - hit.score, rank, percentile, Bands.name(band, hit.score))
         for rank, (hit, percentile) in enumerate(
-            zip(hits, percentiles(index, query.vector, scores).tolist(), strict=True), start=1
+            zip(hits, percentiles(index, query, scores).tolist(), strict=True), start=1
         )
     ]

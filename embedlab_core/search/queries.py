@@ -1,22 +1,25 @@
 """Query images and prompts -> unit vectors."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.encoders.base import Encoder
+from embedlab_core.encoders.ensemble import Ensemble, Pixels
 from embedlab_core.errors import ImageDecodeError, QueryError
 from embedlab_core.images.decode import PixelSpec, decode_image
 from embedlab_core.images.discover import Skip, discover, shown_path
+from embedlab_core.search.cache import CachedVector, QueryCache
 
 Modality = Literal["image", "text"]
 
-# Query images encoded together; also bounds the pixels held at once.
+# Query images read and encoded together; also bounds the pixels held at once.
 _BATCH = 32
 
 
@@ -27,6 +30,13 @@ class Query:
     name: str
     modality: Modality
     vector: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str
+    data: bytes
+    digest: bytes
 
 
 def images_of(query_dir: str) -> list[str]:
@@ -50,46 +60,84 @@ def prompts_of(file: Path) -> list[str]:
     return prompts
 
 
-def image_queries(paths: Sequence[str], encoder: Encoder) -> tuple[list[Query], list[Skip]]:
-    """Queries in the order of `paths`, and the files that could not be read."""
+def image_queries(
+    paths: Sequence[str], ensemble: Ensemble, cache: QueryCache | None = None
+) -> tuple[list[Query], list[Skip]]:
+    """Queries in the order of `paths`, and the files that could not be read. Vectors in the cache are not made anew."""
     queries: list[Query] = []
     skipped: list[Skip] = []
-    for batch in _decoded(paths, encoder.spec.pixels):
-        readable = [(path, pixels) for path, pixels in batch if not isinstance(pixels, Skip)]
-        skipped += [pixels for _, pixels in batch if isinstance(pixels, Skip)]
-        if readable:
-            vectors = encoder.encode_images(np.stack([pixels for _, pixels in readable]))
-            queries += [Query(path, "image", vector) for (path, _), vector in zip(readable, vectors, strict=True)]
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(paths), _BATCH):
+            read = list(pool.map(_read, paths[start : start + _BATCH]))
+            files = [file for file in read if isinstance(file, _File)]
+            vectors = cache.get(file.digest for file in files) if cache else {}
+            missing = {file.digest: file for file in files if file.digest not in vectors}
+            decode = partial(_decode, specs=ensemble.pixel_specs)
+            decoded = dict(zip(missing, pool.map(decode, missing.values()), strict=True))
+            made = _encoded({key: pixels for key, pixels in decoded.items() if isinstance(pixels, tuple)}, ensemble)
+            if cache and made:
+                cache.put(made)
+            vectors |= made
+            for outcome in read:
+                if isinstance(outcome, Skip):
+                    skipped.append(outcome)
+                elif outcome.digest in vectors:
+                    queries.append(Query(outcome.path, "image", vectors[outcome.digest].vector))
+                else:
+                    skipped.append(Skip(outcome.path, str(decoded[outcome.digest])))
     return queries, skipped
 
 
-def text_queries(prompts: Sequence[str], encoder: Encoder) -> tuple[list[Query], tuple[str, ...]]:
+def text_queries(
+    prompts: Sequence[str], ensemble: Ensemble, cache: QueryCache | None = None
+) -> tuple[list[Query], tuple[str, ...]]:
     """Queries in the order of `prompts`, and the prompts that were cut at the model's context length.
 
     Raises QueryError for a prompt that is empty or not text.
     """
-    if not all(prompt.strip() for prompt in prompts):
+    digests = [_prompt_digest(prompt) for prompt in prompts]
+    vectors = cache.get(digests) if cache else {}
+    missing = {digest: prompt for digest, prompt in zip(digests, prompts, strict=True) if digest not in vectors}
+    if missing:
+        encoded = ensemble.encode_texts(list(missing.values()))
+        made = {
+            digest: CachedVector(vector, prompt in encoded.truncated)
+            for (digest, prompt), vector in zip(missing.items(), encoded.vectors, strict=True)
+        }
+        if cache:
+            cache.put(made)
+        vectors |= made
+    found = [(prompt, vectors[digest]) for prompt, digest in zip(prompts, digests, strict=True)]
+    cut = dict.fromkeys(prompt for prompt, item in found if item.cut)
+    return [Query(prompt, "text", item.vector) for prompt, item in found], tuple(cut)
+
+
+def _read(path: str) -> _File | Skip:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        return Skip(path, f"file cannot be read ({error.strerror or error})")
+    return _File(path, data, hashlib.sha256(data).digest())
+
+
+def _decode(file: _File, specs: tuple[PixelSpec, ...]) -> Pixels | ImageDecodeError:
+    try:
+        return tuple(decode_image(file.data, spec).pixels for spec in specs)
+    except ImageDecodeError as error:
+        return error
+
+
+def _encoded(images: Mapping[bytes, Pixels], ensemble: Ensemble) -> dict[bytes, CachedVector]:
+    if not images:
+        return {}
+    vectors = ensemble.encode_images(list(images.values()))
+    return {digest: CachedVector(vector) for digest, vector in zip(images, vectors, strict=True)}
+
+
+def _prompt_digest(prompt: str) -> bytes:
+    if not prompt.strip():
         raise QueryError("an empty prompt has no meaning to search for; write what the images should show")
-    for prompt in prompts:
-        try:
-            prompt.encode()
-        except UnicodeEncodeError as error:
-            raise QueryError(f"prompt {prompt!a}: not valid UTF-8; set the terminal to UTF-8") from error
-    encoded = encoder.encode_texts(prompts)
-    queries = [Query(prompt, "text", vector) for prompt, vector in zip(prompts, encoded.vectors, strict=True)]
-    return queries, encoded.truncated
-
-
-def _decoded(paths: Sequence[str], pixels: PixelSpec) -> Iterator[list[tuple[str, npt.NDArray[np.uint8] | Skip]]]:
-    def decode(path: str) -> npt.NDArray[np.uint8] | Skip:
-        try:
-            return decode_image(Path(path).read_bytes(), pixels).pixels
-        except OSError as error:
-            return Skip(path, f"file cannot be read ({error.strerror or error})")
-        except ImageDecodeError as error:
-            return Skip(path, str(error))
-
-    with ThreadPoolExecutor() as pool:
-        for start in range(0, len(paths), _BATCH):
-            chunk = paths[start : start + _BATCH]
-            yield list(zip(chunk, pool.map(decode, chunk), strict=True))
+    try:
+        return hashlib.sha256(b"prompt\0" + prompt.encode()).digest()
+    except UnicodeEncodeError as error:
+        raise QueryError(f"prompt {prompt!a}: not valid UTF-8; set the terminal to UTF-8") from error

@@ -8,6 +8,9 @@ import numpy.typing as npt
 from embedlab_core.index.reader import Index
 from embedlab_core.search.similarity import cosines, product_error
 
+# Candidates for each wanted result when compressed vectors choose them and whole ones rank them.
+RERANK = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -22,12 +25,17 @@ def top_k(index: Index, queries: npt.NDArray[np.float32], k: int) -> list[list[H
     """The k nearest images of each query (q, d), best first, equal scores by path; all images if there are fewer.
 
     One pass over the index serves all queries: BLAS finds every row that could be among the best, `cosines` decides.
+    Where an index keeps whole vectors beside compressed ones, the pass runs over the compressed ones, and the whole
+    ones of RERANK times k candidates decide.
     """
-    candidates = [_Candidates(k, 2 * product_error(queries.shape[1])) for _ in queries]
+    scanned, exact = index.scan_queries(queries), index.exact_queries(queries)
+    wanted = RERANK * k if index.reranks else k
+    margins = 2 * product_error(scanned.shape[1]) * np.linalg.norm(scanned, axis=1)
+    candidates = [_Candidates(wanted, float(margin)) for margin in margins]
     for start, block in index.blocks():
-        for candidate, scores in zip(candidates, queries @ block.T, strict=True):
+        for candidate, scores in zip(candidates, scanned @ block.T, strict=True):
             candidate.offer(start, scores)
-    return [_decide(index, query, candidate.rows, k) for query, candidate in zip(queries, candidates, strict=True)]
+    return [_decide(index, query, candidate.rows, k) for query, candidate in zip(exact, candidates, strict=True)]
 
 
 class _Candidates:
@@ -67,7 +75,8 @@ def percentiles(
 ) -> npt.NDArray[np.float64]:
     """For each score, the share of all images (0..100) whose cosine to the query is not above it."""
     at_most = np.zeros(scores.size, dtype=np.int64)
-    for _, block in index.blocks():
+    (query,) = index.exact_queries(query[None])
+    for _, block in index.exact_blocks():
         all_scores = np.sort(cosines(np.broadcast_to(query, block.shape), block))
         at_most += np.searchsorted(all_scores, scores, side="right")
     return 100.0 * at_most / len(index)

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.folders import model_of_index
 from embedlab_core.encoders.onnx import OnnxEncoder
+from embedlab_core.encoders.spec import Bands
 from embedlab_core.errors import QueryError
 from embedlab_core.index.manifest import ModelRef
 from embedlab_core.index.reader import Index
+from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.explain import Explanation, explain_hits
+from embedlab_core.search.fusion import fused_queries
 from embedlab_core.search.queries import Query, image_queries, images_of, prompts_of, text_queries
 from embedlab_core.search.rank import Hit, top_k
 
@@ -31,38 +35,44 @@ class QuerySet:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """hits: best first. explanations: one a hit, or none if they were not asked for."""
+    """models: those that made the index, whose dimensions add up to `dim`. hits: best first. explanations: one a hit,
+    or none if they were not asked for."""
 
     query: Query
-    model: ModelRef
+    models: tuple[ModelRef, ...]
     hits: list[Hit]
     explanations: list[Explanation]
 
 
-def search(index_dir: Path, query_set: QuerySet, k: int, explain: bool = False) -> list[SearchResult]:
+def search(
+    index_dir: Path, query_set: QuerySet, k: int, explain: bool = False, fusion_weights: Sequence[float] = ()
+) -> list[SearchResult]:
     """The k nearest images of every query, by the model that made the index.
 
-    A query image that cannot be read is named in a warning and left out.
-    Raises QueryError if nothing can be answered, and what Index.open, model_of_index and the encoder raise.
+    fusion_weights: of the models of an ensemble, in their order; none means equal ones. A query image that cannot be
+    read is named in a warning and left out.
+    Raises QueryError if nothing can be answered, and what Index.open, model_of_index and the encoders raise.
     """
     index = Index.open(index_dir)
     if len(index) == 0:
         raise QueryError(f"{index_dir}: the index holds no images; run embed on a folder that has some")
-    encoder = OnnxEncoder(model_of_index(index.manifest.models[0]))
-    queries = _encode(query_set, encoder)
-    ranked = top_k(index, np.stack([query.vector for query in queries]), k)
-    bands = encoder.spec.bands
+    models = index.manifest.models
+    ensemble = Ensemble([OnnxEncoder(model_of_index(model)) for model in models])
+    queries = _encode(query_set, ensemble, QueryCache(index_dir, " + ".join(map(str, models))))
+    vectors = fused_queries(index, np.stack([query.vector for query in queries]), fusion_weights)
+    # Fused scores of several models have no bands: nobody has measured them.
+    bands = ensemble.encoders[0].spec.bands if len(models) == 1 else Bands({}, {})
     return [
-        SearchResult(query, encoder.ref, hits, explain_hits(index, query, hits, bands) if explain else [])
-        for query, hits in zip(queries, ranked, strict=True)
+        SearchResult(query, models, hits, explain_hits(index, query.modality, vector, hits, bands) if explain else [])
+        for query, vector, hits in zip(queries, vectors, top_k(index, vectors, k), strict=True)
     ]
 
 
-def _encode(query_set: QuerySet, encoder: OnnxEncoder) -> list[Query]:
+def _encode(query_set: QuerySet, ensemble: Ensemble, cache: QueryCache) -> list[Query]:
     paths = [*(images_of(query_set.query_dir) if query_set.query_dir else []), *query_set.query_files]
     prompts = [*query_set.prompts, *(prompts_of(query_set.prompt_file) if query_set.prompt_file else [])]
-    images, skipped = image_queries(paths, encoder)
-    texts, truncated = text_queries(prompts, encoder)
+    images, skipped = image_queries(paths, ensemble, cache)
+    texts, truncated = text_queries(prompts, ensemble, cache)
     if not images and not texts:
         raise QueryError(
             f"{skipped[0].path}: {skipped[0].reason}; none of the {len(skipped)} query images can be read"
@@ -72,5 +82,5 @@ def _encode(query_set: QuerySet, encoder: OnnxEncoder) -> list[Query]:
     for skip in skipped:
         log.warning("%s: %s; this query is left out", skip.path, skip.reason)
     for prompt in truncated:
-        log.warning("prompt cut at %d tokens: %.60s…", encoder.spec.context_length, prompt)
+        log.warning("prompt cut at %d tokens: %.60s…", ensemble.context_length, prompt)
     return images + texts
