@@ -1,8 +1,6 @@
 """An open_clip model -> a model folder, made once, whole or not at all."""
 
-import hashlib
 import json
-import os
 import shutil
 import warnings
 from pathlib import Path
@@ -10,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 
 from embedlab_core.encoders.onnx import OnnxEncoder
-from embedlab_core.encoders.openclip import LoadedModel, Source
+from embedlab_core.encoders.openclip import LoadedModel, Source, weights_sha256
 from embedlab_core.encoders.spec import FORMAT, MODEL_JSON, ModelSpec, load_model_spec
 from embedlab_core.encoders.tokenizer import tokenizer_of
 from embedlab_core.encoders.towers import image_tower, text_tower
@@ -41,17 +40,31 @@ def export_model(name: str, source: Source, loaded: LoadedModel, folder: Path) -
     most of a cold start. Raises ModelError if a graph cannot be made or does not agree with torch, and ModelPullError
     if there is no room.
     """
-    temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
     try:
-        temporary.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            # Another process may have made it while this one waited.
+            if not (folder / MODEL_JSON).is_file():
+                _make(name, source, loaded, folder)
+    except OSError as error:
+        raise ModelPullError(
+            f"{folder}: cannot be written ({error.strerror or error}); free some space, or set EMBEDLAB_WEIGHTS to "
+            "another folder"
+        ) from error
+    return load_model_spec(folder)
+
+
+def _make(name: str, source: Source, loaded: LoadedModel, folder: Path) -> None:
+    temporary = folder.with_name(f".tmp-{folder.name}")
+    # A process that was killed left it: there is a lock on it.
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
         _write(name, source, loaded, temporary)
         _check(load_model_spec(temporary), loaded)
         temporary.replace(folder)
-    except OSError as error:
-        raise ModelPullError(f"{folder}: cannot be written ({error.strerror or error}); free some space") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return load_model_spec(folder)
 
 
 def _write(name: str, source: Source, loaded: LoadedModel, folder: Path) -> None:
@@ -59,7 +72,8 @@ def _write(name: str, source: Source, loaded: LoadedModel, folder: Path) -> None
     text = tokenizer_of(loaded.tokenizer)
     _export(image_tower(loaded), folder / "image.onnx", "pixels", np.zeros((2, size, size, 3), np.uint8))
     _export(text_tower(loaded), folder / "text.onnx", "ids", np.ones((2, text.context_length), np.int64))
-    text.tokenizer.save(str(folder / "tokenizer.json"))
+    # Its own save() raises bare Exception for a full disk.
+    (folder / "tokenizer.json").write_text(text.tokenizer.to_str(pretty=True), "utf-8")
     files = {path.name: path for path in sorted(folder.iterdir())}
     preprocess = loaded.preprocess
     document = {
@@ -78,7 +92,7 @@ def _write(name: str, source: Source, loaded: LoadedModel, folder: Path) -> None
         },
         "text": {"context_length": text.context_length, "cleaning": text.cleaning},
         "logit_scale": float(loaded.model.logit_scale.detach().exp()),
-        "weights_sha256": _weights_sha256(loaded),
+        "weights_sha256": weights_sha256(loaded),
         "bands": {"image": {}, "text": {}},
         "files": {file: {"sha256": file_sha256(path), "bytes": path.stat().st_size} for file, path in files.items()},
     }
@@ -153,11 +167,3 @@ def _check(spec: ModelSpec, loaded: LoadedModel) -> None:
         agreement = float(cosines(expected, actual).min())
         if not agreement >= _LEAST_COSINE:
             raise ModelError(f"{spec.name}: the exported {name} disagrees with torch (cosine {agreement:.6f})")
-
-
-def _weights_sha256(loaded: LoadedModel) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(loaded.model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().flatten().numpy().tobytes())
-    return digest.hexdigest()

@@ -41,8 +41,13 @@ class OnnxEncoder:
         return f"onnxruntime {onnxruntime.__version__}"
 
     def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 (b, size, size, 3) RGB -> float32 (b, d), unit length."""
-        (vectors,) = self._image_session.run(None, {"pixels": pixels})
+        """uint8 (b, size, size, 3) RGB -> float32 (b, d), unit length.
+
+        Without prepacked weights ONNX Runtime sums in another order for one row than for many: each image runs alone.
+        """
+        session = self._image_session
+        parts = [pixels] if self._many else np.split(pixels, len(pixels))
+        vectors = np.concatenate([session.run(None, {"pixels": part})[0] for part in parts])
         return checked(cast(npt.NDArray[np.float32], vectors), self.spec)
 
     def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:

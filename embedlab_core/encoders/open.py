@@ -4,6 +4,7 @@ from typing import Literal
 
 from embedlab_core.encoders.base import Encoder, Precision
 from embedlab_core.encoders.onnx import OnnxEncoder
+from embedlab_core.encoders.registry import EMBEDDED
 from embedlab_core.encoders.spec import ModelSpec
 from embedlab_core.errors import DeviceError
 
@@ -11,7 +12,9 @@ Device = Literal["cpu", "cuda", "mps", "auto"]
 
 
 def open_encoder(spec: ModelSpec, device: Device, precision: Precision, batch_size: int) -> Encoder:
-    """An encoder for many batches. "auto" is the GPU if there is one. Raises DeviceError."""
+    """An encoder for many batches. "auto" is the GPU if there is one that can run the model. Raises DeviceError."""
+    if device == "auto" and spec.name == EMBEDDED:
+        device = "cpu"
     if device == "auto":
         from embedlab_core.encoders.torch import available_device
 

@@ -4,6 +4,7 @@ torch, open_clip and huggingface_hub are imported inside the functions: no searc
 """
 
 import difflib
+import errno
 import hashlib
 import logging
 import pickle
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 _CONFIG = "open_clip_config.json"
 _SHA256_DIGITS = 64
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def find_source(backbone: str) -> Source:
         entry = REGISTRY[backbone]
         return _tagged(entry.architecture, entry.tag, entry.license)
     if backbone.startswith(HUB_PREFIX):
-        return Source(backbone, None, backbone.removeprefix(HUB_PREFIX), None, "see its hub page")
+        return Source(backbone, None, _hub_repo(backbone), None, "see its hub page")
     if backbone.startswith(LOCAL_PREFIX):
         folder = Path(backbone.removeprefix(LOCAL_PREFIX))
         if not (folder / _CONFIG).is_file():
@@ -59,6 +61,18 @@ def find_source(backbone: str) -> Source:
         return Source(f"{LOCAL_PREFIX}{folder}", None, None, None, "as its owner says")
     architecture, _, tag = backbone.partition(":")
     return _tagged(architecture, tag, "see its hub page")
+
+
+def _hub_repo(backbone: str) -> str:
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HFValidationError
+
+    repo = backbone.removeprefix(HUB_PREFIX)
+    try:
+        hf_hub_url(repo, _CONFIG)
+    except HFValidationError as error:
+        raise ModelError(f"{backbone}: cannot be the name of a repository ({_first_line(error)})") from error
+    return repo
 
 
 def _tagged(architecture: str, tag: str, license: str) -> Source:
@@ -113,46 +127,69 @@ def load(source: Source) -> LoadedModel:
     return LoadedModel(model.eval(), tokenizer, open_clip.get_model_preprocess_cfg(model))
 
 
+def weights_sha256(loaded: LoadedModel) -> str:
+    """Of all tensors, by their names: the same for every file they may come in."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(loaded.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().flatten().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _download(repo: str, filenames: tuple[str, ...]) -> Path:
-    """The first of `filenames` that the repository has, as a path in the hub's cache."""
-    from huggingface_hub import constants, hf_hub_download
+    """The first of `filenames` that the hub's cache holds or the hub has, as a path in that cache."""
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
         LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
         RepositoryNotFoundError,
     )
 
     # The base class of the HTTP client's own errors, whichever client this version of the hub uses.
     http_error: type[Exception] = HfHubHTTPError.__mro__[1]
 
+    # Its client tells of every retry in lines of its own.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     endpoint = constants.ENDPOINT
     for filename in filenames:
+        if cached := _cached(repo, (filename,)):
+            return cached
         try:
+            # hf_hub_download asks the same, but asks a hub that fails again and again, for minutes.
+            get_hf_file_metadata(hf_hub_url(repo, filename))
             return Path(hf_hub_download(repo, filename))
-        except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-            if constants.HF_HUB_OFFLINE:
-                if filename != filenames[-1]:
-                    continue
-                raise ModelPullError(
-                    f"{repo}: not in the hub's cache, and HF_HUB_OFFLINE is set; unset it, or use --backbone lite"
-                ) from error
-            raise ModelPullError(
-                f"{repo}: {endpoint} does not answer; try again later, or use --backbone lite"
-            ) from error
         except RepositoryNotFoundError as error:
             raise ModelPullError(f"{repo}: no such repository at {endpoint}, or it needs a login") from error
-        except EntryNotFoundError:
-            continue
-        except HfHubHTTPError as error:
-            status = error.response.status_code
-            raise ModelPullError(f"{repo}: {endpoint} answered {status} for {filename}; try again later") from error
-        except (OSError, http_error) as error:
-            raise ModelPullError(
-                f"{repo}: download of {filename} failed ({_first_line(error)}); run it again to go on where it stopped"
-            ) from error
+        except (EntryNotFoundError, OSError, http_error) as error:
+            if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+                continue
+            if cached := _cached(repo, filenames):
+                return cached
+            raise ModelPullError(f"{repo}: {_why_not(filename, endpoint, error)}") from error
     raise ModelPullError(f"{repo}: has none of {', '.join(filenames)} at {endpoint}")
+
+
+def _cached(repo: str, filenames: tuple[str, ...]) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(repo, filename) for filename in filenames)
+    return next((Path(path) for path in found if isinstance(path, str)), None)
+
+
+def _why_not(filename: str, endpoint: str, error: Exception) -> str:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "not in the hub's cache, and HF_HUB_OFFLINE is set; unset it, or use --backbone lite"
+    if (response := getattr(error, "response", None)) is not None:
+        return f"{endpoint} answered {response.status_code} for {filename}; try again later"
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"download of {filename} failed ({error.strerror}); free some space and run it again"
+    return (
+        f"download of {filename} from {endpoint} failed ({_first_line(error)}); "
+        "run it again later, or use --backbone lite"
+    )
 
 
 def _check_sha256(path: Path) -> None:
@@ -171,5 +208,6 @@ def _check_sha256(path: Path) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    """The first line, and the next one where that only announces it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]

@@ -1,6 +1,7 @@
 """The models that embedlab knows by name. Any other that open_clip understands works unlisted."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 AUTO = "auto"
 EMBEDDED = "lite"
@@ -94,8 +95,12 @@ REGISTRY: dict[str, Pretrained] = {
 
 
 def canonical_name(backbone: str) -> str:
-    """The one name of a backbone: `ViT-B-32:laion2b_s34b_b79k` is ViT-B-32."""
+    """The one name of a backbone: `ViT-B-32:laion2b_s34b_b79k` is ViT-B-32, and a local folder has its full path."""
+    if backbone.startswith(LOCAL_PREFIX):
+        return LOCAL_PREFIX + str(Path(backbone.removeprefix(LOCAL_PREFIX)).resolve())
+    architecture, _, tag = backbone.partition(":")
     for model in REGISTRY.values():
-        if backbone == f"{model.architecture}:{model.tag}":
+        # open_clip takes tags in any case, and with hyphens.
+        if (architecture, tag.lower().replace("-", "_")) == (model.architecture, model.tag):
             return model.name
     return backbone

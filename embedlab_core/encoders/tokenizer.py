@@ -24,13 +24,14 @@ def tokenizer_of(source: Any) -> TextTokenizer:
     from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
     if isinstance(source, SimpleTokenizer) and source.reduction_fn is None:
-        tokenizer, pad_id, pad_token = _byte_pair(source), 0, "!"
+        tokenizer, pad_id, pad_token, sides = _byte_pair(source), 0, "!", ("right", "right")
     elif isinstance(source, HFTokenizer) and not source.tokenizer_mode:
         tokenizer, pad_id, pad_token = _hugging_face(source)
+        sides = source.tokenizer.truncation_side, source.tokenizer.padding_side
     else:
         raise ModelError(f"tokenizer {type(source).__name__}: has no equal without torch; choose another model")
-    tokenizer.enable_truncation(source.context_length)
-    tokenizer.enable_padding(length=source.context_length, pad_id=pad_id, pad_token=pad_token)
+    tokenizer.enable_truncation(source.context_length, direction=sides[0])
+    tokenizer.enable_padding(direction=sides[1], length=source.context_length, pad_id=pad_id, pad_token=pad_token)
     return TextTokenizer(tokenizer, source.context_length, _cleaning(source))
 
 
@@ -41,22 +42,33 @@ def separator_to_strip(source: Any) -> int | None:
 
 def _byte_pair(source: Any) -> "tokenizers.Tokenizer":
     """CLIP's byte-pair encoding (Radford et al. 2021): a regular expression cuts words, each ends in "</w>"."""
-    from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors
+    from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
     merges = sorted(source.bpe_ranks, key=source.bpe_ranks.__getitem__)
-    tokenizer = Tokenizer(models.BPE(source.encoder, merges, end_of_word_suffix="</w>"))
-    words = Regex(f"(?i:{source.pat.pattern})")
+    # No cleaned prompt holds control characters.
+    marks = {source.decoder[id_]: chr(number) for number, id_ in enumerate(source.all_special_ids, start=1)}
+    vocabulary = {marks.get(token, token): id_ for token, id_ in source.encoder.items()}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, end_of_word_suffix="</w>"))
+    words = f"(?i:{source.pat.pattern})"
+
+    def where_a_word_begins(token: str) -> str:
+        return rf"\G(?:[{''.join(marks.values())}]|(?!{token})(?>{words}|\s))*+\K{token}"
+
+    # `tokenizers` would find special tokens anywhere; open_clip finds none that follow other punctuation. So those it
+    # finds are replaced by marks first.
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Replace(Regex(where_a_word_begins(token)), mark) for token, mark in marks.items()]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(words, behavior="removed", invert=True),
+            pre_tokenizers.Split(Regex(words), behavior="removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    special = {source.decoder[id_]: id_ for id_ in source.all_special_ids}
-    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in special])
-    start, end = source.decoder[source.sot_token_id], source.decoder[source.eot_token_id]
+    tokenizer.add_special_tokens([AddedToken(mark, normalized=True) for mark in marks.values()])
+    start, end = (marks[source.decoder[id_]] for id_ in (source.sot_token_id, source.eot_token_id))
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}", special_tokens=[(start, special[start]), (end, special[end])]
+        single=f"{start} $A {end}", special_tokens=[(start, vocabulary[start]), (end, vocabulary[end])]
     )
     return tokenizer
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from embedlab_core.encoders.base import Precision, TextEmbeddings, checked, padded
 from embedlab_core.encoders.onnx import OnnxEncoder
-from embedlab_core.encoders.openclip import fetch, find_source, load
+from embedlab_core.encoders.openclip import fetch, find_source, load, weights_sha256
 from embedlab_core.encoders.registry import EMBEDDED
 from embedlab_core.encoders.spec import ModelSpec
-from embedlab_core.errors import DeviceError
+from embedlab_core.errors import DeviceError, ModelMismatchError
 from embedlab_core.index.manifest import ModelRef
 
 TorchDevice = Literal["cuda", "mps"]
@@ -67,7 +67,13 @@ class TorchEncoder:
 
         source = find_source(self.spec.name)
         fetch(source)
-        return image_tower(load(source)).to(self._device)
+        loaded = load(source)
+        if weights_sha256(loaded) != self.spec.weights_sha256:
+            raise ModelMismatchError(
+                f"{self.spec.folder}: was exported from other weights than {source.model_name} has now; "
+                f"run: embedlab models remove '{self.spec.name}', then pull it again, or use --device cpu"
+            )
+        return image_tower(loaded).to(self._device)
 
     @contextlib.contextmanager
     def _arithmetic(self) -> Iterator[None]:

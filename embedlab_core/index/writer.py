@@ -90,10 +90,8 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         recall = None
         if whole and self._store.kind != "float32":
             recall = recall_of(self._store, sample, projection)
-        self.manifest = replace(manifest, shards=self.manifest.shards)
-        shards = self._merged(projection)
-        self.manifest = replace(self.manifest, store=str(self._store))
-        self._commit(shards)
+        self.manifest = replace(manifest, shards=self.manifest.shards, store=str(self._store))
+        self._commit(self._merged(projection))
         return recall
 
     def _projection(self, sample: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:

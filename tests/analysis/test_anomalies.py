@@ -1,0 +1,98 @@
+"""How isolated an image is: against a float64 oracle, with groups, small sets, and every way to cut an index."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedlab_core.analysis import anomalies as anomalies_module
+from embedlab_core.analysis.anomalies import knn_distances
+from embedlab_core.index.reader import Index
+from tests.support import Vectors, make_index, random_units, unit
+
+
+def oracle(vectors: Vectors, labels: npt.NDArray[np.int64], k: int) -> list[float]:
+    scores = np.clip((vectors.astype(np.float64) @ vectors.astype(np.float64).T), -2, 2)
+    result = []
+    for row in range(len(vectors)):
+        others = sorted(1 - scores[row, labels != labels[row]])[:k]
+        result.append(sum(others) / len(others) if others else 0.0)
+    return result
+
+
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 12), st.integers(1, 10), st.integers(0, 10**6))
+def test_distances_equal_the_oracle(
+    new_index: Callable[..., Index], count: int, dim: int, k: int, group_count: int, seed: int
+) -> None:
+    vectors = random_units(count, dim, seed)
+    labels = np.random.default_rng(seed).integers(0, group_count, count) if group_count < 10 else np.arange(count)
+    assert knn_distances(new_index(vectors), labels, k) == pytest.approx(oracle(vectors, labels, k), abs=1e-6)
+
+
+def assert_cutting_changes_nothing(
+    new_index: Callable[..., Index], vectors: Vectors, shards: int, k: int, chance: np.random.Generator
+) -> None:
+    count = len(vectors)
+    order = chance.permutation(count)
+    parts = [part for part in np.array_split(order, shards) if len(part)]
+    whole = knn_distances(new_index(vectors), np.arange(count), k)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(anomalies_module, "_BLOCK_ROWS", 4)
+        cut = knn_distances(new_index(vectors, parts=parts), np.arange(count), k)
+    assert cut.tolist() == whole[order].tolist()
+
+
+@given(st.integers(2, 60), st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
+def test_shards_and_blocks_do_not_change_a_bit_with_many_copies(
+    new_index: Callable[..., Index], count: int, shards: int, k: int, seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    vectors = unit(chance.normal(size=(3, 64)))[chance.integers(0, 3, count)]
+    vectors = unit(vectors + chance.normal(size=(count, 64)) * chance.choice([0, 0.1], (count, 1)))
+    assert_cutting_changes_nothing(new_index, vectors, shards, k, chance)
+
+
+@given(st.integers(2, 10), st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
+def test_shards_and_blocks_do_not_change_a_bit_with_near_ties(
+    new_index: Callable[..., Index], count: int, shards: int, k: int, seed: int
+) -> None:
+    # A BLAS product alone would choose other neighbours in another block.
+    chance = np.random.default_rng(seed)
+    vectors = unit(chance.normal(size=64) + chance.normal(size=(count, 64)) * 1e-7)
+    vectors[0] = random_units(1, 64, seed)
+    assert_cutting_changes_nothing(new_index, vectors, shards, k, chance)
+
+
+def test_one_image_alone_has_distance_zero(tmp_path: Path) -> None:
+    assert knn_distances(make_index(tmp_path, random_units(1, 4)), np.array([0]), 5).tolist() == [0]
+
+
+def test_two_images_have_the_distance_between_them(tmp_path: Path) -> None:
+    index = make_index(tmp_path, unit([[1, 0], [3, 4]]))
+    assert knn_distances(index, np.array([0, 1]), 5).tolist() == pytest.approx([0.4, 0.4])
+
+
+def test_two_copies_and_nothing_else_have_distance_zero(tmp_path: Path) -> None:
+    index = make_index(tmp_path, unit([[3, 4], [3, 4]]))
+    assert knn_distances(index, np.array([0, 0]), 5).tolist() == [0, 0]
+
+
+def test_k_beyond_the_index_takes_all_others(tmp_path: Path) -> None:
+    vectors = random_units(6, 4)
+    index = make_index(tmp_path, vectors)
+    everyone = knn_distances(index, np.arange(6), 5)
+    assert knn_distances(index, np.arange(6), 6).tolist() == everyone.tolist()
+    assert knn_distances(index, np.arange(6), 10**9).tolist() == everyone.tolist()
+
+
+def test_copies_have_exactly_the_same_distance(tmp_path: Path) -> None:
+    vectors = random_units(200, 512)
+    vectors[150] = vectors[3]
+    labels = np.arange(200)
+    labels[150] = 3
+    distances = knn_distances(make_index(tmp_path, vectors), labels, 5)
+    assert distances[150] == distances[3]

@@ -1,0 +1,83 @@
+"""All pairs at or above a threshold: the boundary from both sides, and every pair against a float64 oracle."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedlab_core.analysis import pairs as pairs_module
+from embedlab_core.analysis.pairs import pairs_at_least
+from embedlab_core.index.reader import Index
+from tests.support import Vectors, make_index, random_units, unit
+
+
+def pair_at(cosine: np.float32, dim: int) -> Vectors:
+    """Two unit vectors whose cosine is exactly this float32."""
+    vectors = np.zeros((2, dim), np.float32)
+    vectors[0, 0] = 1
+    vectors[1, :2] = cosine, np.sqrt(1 - np.float64(cosine) ** 2)
+    return vectors
+
+
+def found(index: Index, threshold: float) -> dict[tuple[int, int], float]:
+    pairs = pairs_at_least(index, threshold)
+    rows = zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
+    return dict(zip(rows, pairs.scores.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("threshold", [0.92, 0.5, 0.999999, 0.1, 0.0, -0.5])
+@pytest.mark.parametrize("dim", [2, 512])
+def test_a_pair_exactly_at_the_threshold_is_in_and_one_step_below_is_out(
+    tmp_path: Path, threshold: float, dim: int
+) -> None:
+    limit = np.float32(threshold)
+    below, above = np.nextafter(limit, np.float32(-2)), np.nextafter(limit, np.float32(2))
+    results = {}
+    for name, cosine in (("below", below), ("at", limit), ("above", above)):
+        results[name] = found(make_index(tmp_path / name, pair_at(cosine, dim)), threshold)
+    assert results == {"below": {}, "at": {(0, 1): float(limit)}, "above": {(0, 1): float(above)}}
+
+
+@given(st.integers(2, 600), st.integers(0, 10**6))
+def test_any_pair_is_in_at_its_own_score_and_out_one_step_above(
+    new_index: Callable[..., Index], dim: int, seed: int
+) -> None:
+    vectors = random_units(2, dim, seed)
+    vectors[1] = unit(vectors[0] + 0.3 * vectors[1])
+    index = new_index(vectors)
+    score = np.float32(vectors[0].astype(np.float64) @ vectors[1].astype(np.float64))
+    assert list(found(index, float(score)).values()) == [float(score)]
+    assert found(index, float(np.nextafter(score, np.float32(2)))) == {}
+
+
+@given(st.integers(1, 30), st.integers(1, 6), st.integers(1, 5), st.sampled_from([-0.5, 0.0, 0.3, 0.92]))
+def test_pairs_equal_the_oracle_for_any_shards_and_blocks(
+    new_index: Callable[..., Index], count: int, dim: int, shards: int, threshold: float
+) -> None:
+    vectors = unit(np.random.default_rng(count).integers(-2, 3, (count, dim)) + 0.25)
+    parts = [part for part in np.array_split(np.arange(count), shards) if len(part)]
+    exact = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    # Whole-number vectors give exact ties with the threshold only up to float64 rounding: leave those pairs open.
+    open_pairs = {tuple(pair) for pair in np.argwhere(np.abs(exact - np.float32(threshold)) < 1e-7).tolist()}
+    wanted = {(int(a), int(b)) for a, b in np.argwhere(np.triu(exact >= threshold, 1))}
+    for block_rows in (1, 3, 2048):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pairs_module, "_BLOCK_ROWS", block_rows)
+            assert set(found(new_index(vectors, parts=parts), threshold)) ^ wanted <= open_pairs
+
+
+def test_every_pair_comes_once_with_the_smaller_row_first(tmp_path: Path) -> None:
+    vectors = np.repeat(random_units(1, 8), 5, axis=0)
+    pairs = pairs_at_least(make_index(tmp_path, vectors, parts=[[0, 1], [2], [3, 4]]), 0.9)
+    assert sorted(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)) == [
+        (left, right) for left in range(5) for right in range(left + 1, 5)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_without_near_pairs_there_are_none(tmp_path: Path, count: int) -> None:
+    pairs = pairs_at_least(make_index(tmp_path, np.eye(2, dtype=np.float32)[:count]), 0.92)
+    assert len(pairs.left) == len(pairs.right) == len(pairs.scores) == 0

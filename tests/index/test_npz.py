@@ -1,0 +1,175 @@
+"""Shards on disk: what is written is what is read, and nothing that is not a plain array is ever let in."""
+
+import mmap
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from embedlab_core.errors import IndexDamagedError, IndexWriteError
+from embedlab_core.index.files import file_sha256
+from embedlab_core.index.npz import open_npz, write_npz
+
+Array = npt.NDArray[Any]
+
+DTYPES = st.sampled_from(["f2", "f4", "f8", "i1", "i4", "i8", "u1", "u8", "?", "U1", "U20", "S5"])
+ARRAYS = DTYPES.flatmap(lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0)))
+NAMES = st.text("abcdefghijklmnopqrstuvwxyz_é", min_size=1, max_size=70)
+
+SAMPLE: dict[str, Array] = {
+    "vectors": np.arange(24, dtype=np.float32).reshape(6, 4),
+    "paths": np.array(["a.png", "ü/日本.jpg", "", "b", "c" * 40, "d"]),
+    "empty": np.empty((0, 32), np.uint8),
+}
+
+
+def same(left: Array, right: Array) -> bool:
+    return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()
+
+
+@given(st.dictionaries(NAMES, ARRAYS, min_size=1, max_size=5))
+def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, arrays: dict[str, Array]) -> None:
+    path = tmp_path_factory.mktemp("npz") / "x.npz"
+    write_npz(path, arrays)
+    mapped = open_npz(path)
+    with np.load(path, allow_pickle=False) as loaded:
+        assert list(mapped) == list(loaded) == list(arrays)
+        for name, array in arrays.items():
+            assert same(mapped[name], array)
+            assert same(loaded[name], array)
+
+
+@given(st.dictionaries(NAMES, ARRAYS, min_size=1, max_size=5))
+def test_arrays_start_at_multiples_of_64_bytes(
+    tmp_path_factory: pytest.TempPathFactory, arrays: dict[str, Array]
+) -> None:
+    path = tmp_path_factory.mktemp("npz") / "x.npz"
+    write_npz(path, arrays)
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            name_length, extra_length = struct.unpack_from("<HH", data, info.header_offset + 26)
+            member = info.header_offset + 30 + name_length + extra_length
+            (header_length,) = struct.unpack_from("<H", data, member + 8)
+            assert (member + 10 + header_length) % 64 == 0
+    for array in open_npz(path).values():
+        # A map starts at a page boundary; an array without elements has no address to speak of.
+        assert array.size == 0 or array.ctypes.data % 64 == 0
+
+
+def test_arrays_are_mapped_and_cannot_be_written(tmp_path: Path) -> None:
+    write_npz(tmp_path / "x.npz", SAMPLE)
+    for array in open_npz(tmp_path / "x.npz").values():
+        base: Any = array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        assert isinstance(base.obj if isinstance(base, memoryview) else base, mmap.mmap)
+        assert not array.flags.writeable
+
+
+def test_reading_follows_the_file_because_it_is_not_copied(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    write_npz(path, {"vectors": np.full(1000, 7, np.int64)})
+    mapped = open_npz(path)["vectors"]
+    data = path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek(data.index(struct.pack("<q", 7)))
+        file.write(struct.pack("<q", 8))
+    assert mapped[0] == 8
+
+
+def test_the_same_arrays_give_the_same_bytes(tmp_path: Path) -> None:
+    digests = {write_npz(tmp_path / name, SAMPLE) for name in ("a.npz", "b.npz")}
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert digests == {file_sha256(tmp_path / "a.npz")}
+
+
+def test_a_view_is_written_in_plain_order(tmp_path: Path) -> None:
+    columns = np.asfortranarray(np.arange(12).reshape(3, 4))[::2]
+    write_npz(tmp_path / "x.npz", {"x": columns})
+    assert same(open_npz(tmp_path / "x.npz")["x"], np.ascontiguousarray(columns))
+
+
+def test_files_of_numpy_savez_are_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", **SAMPLE)
+    for name, array in open_npz(tmp_path / "x.npz").items():
+        assert same(array, SAMPLE[name])
+
+
+def test_pickled_objects_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Object arrays"):
+        write_npz(tmp_path / "x.npz", {"x": np.array([{}, []], dtype=object)})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("make", ["pickled", "compressed", "fortran", "not npy", "text", "empty", "folder", "missing"])
+def test_what_is_not_a_plain_npz_is_refused_by_name(tmp_path: Path, make: str) -> None:
+    path = tmp_path / "000007.npz"
+    match make:
+        case "pickled":
+            np.savez(path, x=np.array([{"a": 1}], dtype=object))
+        case "compressed":
+            np.savez_compressed(path, x=np.arange(1000))
+        case "fortran":
+            np.savez(path, x=np.asfortranarray(np.arange(12).reshape(3, 4)))
+        case "not npy":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("x.npy", b"not an array")
+        case "text":
+            path.write_text("no zip at all")
+        case "empty":
+            path.touch()
+        case "folder":
+            path.mkdir()
+    with pytest.raises(IndexDamagedError, match=r"000007\.npz: .* damaged .* run embed again"):
+        open_npz(path)
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    write_npz(path, SAMPLE)
+    data = path.read_bytes()
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        with pytest.raises(IndexDamagedError, match=r"x\.npz"):
+            open_npz(path)
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x04, 0x80, 0xFF])
+def test_any_damaged_byte_gives_arrays_or_a_refusal(tmp_path: Path, flip: int) -> None:
+    path = tmp_path / "x.npz"
+    write_npz(path, SAMPLE)
+    data = path.read_bytes()
+    refused = 0
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :])
+        try:
+            arrays = open_npz(path)
+        except IndexDamagedError as error:
+            assert "x.npz" in str(error)
+            refused += 1
+        else:
+            assert all(isinstance(array, np.ndarray) for array in arrays.values())
+    assert refused > 100
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    write_npz(tmp_path / "x.npz", SAMPLE)
+    before = (tmp_path / "x.npz").read_bytes()
+    with pytest.raises(ValueError, match="Object arrays"):
+        write_npz(tmp_path / "x.npz", {**SAMPLE, "bad": np.array([None])})
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+    assert (tmp_path / "x.npz").read_bytes() == before
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(IndexWriteError, match=r"file/x\.npz: cannot be written"):
+        write_npz(tmp_path / "file" / "x.npz", SAMPLE)

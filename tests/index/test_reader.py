@@ -1,0 +1,136 @@
+"""Shards seen as one table, and what is said of an index that cannot be read."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedlab_core.errors import EmbedlabError, IndexDamagedError, IndexMissingError
+from embedlab_core.index.manifest import MANIFEST
+from embedlab_core.index.reader import SHARDS, Index
+from tests.support import make_index, open_writer, random_units
+
+NAMES = [f"{number:03d}.png" for number in range(9)]
+VECTORS = random_units(9, 4)
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.integers(1, 5), st.randoms(use_true_random=False))
+def test_any_partition_into_shards_and_blocks_is_one_table(
+    new_index: Callable[..., Index], sizes: list[int], block_rows: int, chance: Any
+) -> None:
+    count = sum(sizes)
+    vectors = random_units(count, 3)
+    parts = np.split(np.arange(count), np.cumsum(sizes)[:-1])
+    index = new_index(vectors, parts=parts)
+    assert len(index) == count
+    blocks = list(index.blocks(block_rows))
+    assert [start for start, _ in blocks] == np.cumsum([0, *(len(block) for _, block in blocks)])[:-1].tolist()
+    assert all(len(block) <= block_rows for _, block in blocks)
+    assert np.array_equal(np.concatenate([block for _, block in blocks]), vectors)
+    rows = np.array(chance.choices(range(count), k=7))
+    assert np.array_equal(index.vectors(rows), vectors[rows])
+    assert index.paths(rows) == [f"{row:03d}.png" for row in rows]
+
+
+def test_no_rows_are_no_paths_and_no_vectors(tmp_path: Path) -> None:
+    index = make_index(tmp_path, VECTORS)
+    nothing = np.empty(0, np.int64)
+    assert index.paths(nothing) == []
+    assert index.vectors(nothing).shape == (0, 4)
+
+
+def test_paths_begin_with_the_images_folder(tmp_path: Path) -> None:
+    with open_writer(tmp_path, 4, images_dir="assets/images") as writer:
+        make_index(tmp_path / "other", VECTORS)
+        writer.append(Index.open(tmp_path / "other").shards[0])
+    assert Index.open(tmp_path).paths(np.array([7])) == ["assets/images/007.png"]
+
+
+@pytest.mark.parametrize("place", ["nowhere", "folder", "file"])
+def test_a_missing_index_is_named_with_the_way_to_make_one(tmp_path: Path, place: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(IndexMissingError, match=f"{place}: no index here; make one with: embedlab embed"):
+        Index.open(tmp_path / place)
+
+
+def test_a_manifest_cut_anywhere_is_refused_by_name(tmp_path: Path) -> None:
+    make_index(tmp_path, VECTORS)
+    text = (tmp_path / MANIFEST).read_text()
+    for length in range(len(text.rstrip())):
+        (tmp_path / MANIFEST).write_text(text[:length])
+        with pytest.raises(IndexDamagedError, match=r"manifest\.json: not a readable manifest"):
+            Index.open(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"null", b"[]", b"{}", b"12", b"\xff\xfe\0", b'{"format": 1}', b'{"format": "1"}'])
+def test_a_manifest_of_another_shape_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    make_index(tmp_path, VECTORS)
+    (tmp_path / MANIFEST).write_bytes(content)
+    with pytest.raises(IndexDamagedError, match=r"manifest\.json: not a readable manifest"):
+        Index.open(tmp_path)
+
+
+def test_an_index_of_a_newer_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    make_index(tmp_path, VECTORS)
+    document = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps({**document, "format": 99}))
+    with pytest.raises(IndexDamagedError, match="format 99, but this embedlab reads format 1"):
+        Index.open(tmp_path)
+
+
+def test_the_manifest_says_what_the_index_holds(tmp_path: Path) -> None:
+    make_index(tmp_path, VECTORS, parts=[range(4), range(4, 9)])
+    document = json.loads((tmp_path / MANIFEST).read_text())
+    assert document["format"] == 1
+    assert document["count"] == 9
+    assert [model["name"] for model in document["models"]] == ["synthetic"]
+    assert [shard["rows"] for shard in document["shards"]] == [4, 5]
+    for shard in document["shards"]:
+        assert shard["bytes"] == (tmp_path / SHARDS / shard["file"]).stat().st_size
+        assert len(shard["sha256"]) == 64
+
+
+@pytest.mark.parametrize("damage", ["cut", "longer", "delete", "rows", "dim", "column", "lengths"])
+def test_a_shard_that_is_not_as_described_is_refused_by_name(tmp_path: Path, damage: str) -> None:
+    make_index(tmp_path, VECTORS, parts=[range(4), range(4, 9)])
+    shard = tmp_path / SHARDS / "000001.npz"
+    arrays = {name: array.copy() for name, array in np.load(shard).items()}
+    match damage:
+        case "cut":
+            shard.write_bytes(shard.read_bytes()[:-1])
+        case "longer":
+            shard.write_bytes(shard.read_bytes() + b"\0")
+        case "delete":
+            shard.unlink()
+        case "rows":
+            shard.write_bytes((tmp_path / SHARDS / "000000.npz").read_bytes())
+        case "dim":
+            np.savez(shard, **{**arrays, "vectors": arrays["vectors"][:, :3]})
+        case "column":
+            np.savez(shard, **{name: array for name, array in arrays.items() if name != "sha256"})
+        case "lengths":
+            np.savez(shard, **{**arrays, "sizes": arrays["sizes"][:-1]})
+    with pytest.raises(IndexDamagedError, match=r"000001\.npz: this part of the index is damaged .*run embed again"):
+        Index.open(tmp_path)
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x04, 0x80, 0xFF])
+def test_any_damaged_byte_of_a_shard_gives_an_index_or_a_refusal(tmp_path: Path, flip: int) -> None:
+    make_index(tmp_path, VECTORS[:2])
+    shard = tmp_path / SHARDS / "000000.npz"
+    data = shard.read_bytes()
+    # The headers: what stands in the arrays themselves is for `embed` to check, by checksum.
+    for place in range(0, len(data), 3):
+        shard.write_bytes(data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :])
+        try:
+            index = Index.open(tmp_path)
+        except EmbedlabError as error:
+            assert "000000.npz" in str(error)
+        else:
+            assert len(index) == 2
