@@ -42,7 +42,7 @@ PROMPTS = (
     "a cat",
     "a sketch of a house",
     "brick wall",
-    "an astronaut",
+    "a flower",
     "a rocket on its launch pad",
 )
 

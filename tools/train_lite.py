@@ -766,6 +766,7 @@ class Recipe:
     noise: float = 0.2  # of the features, in standard deviations
     copy_weight: float = 0.3
     copy_scale: float = 20.0
+    align: float = 0.0  # of the copy term: the mean cosine distance of a copy, which InfoNCE lets be once it is nearest
     neighbours: float = 0.3  # share of a batch that is drawn next to another image of it
 
 
@@ -896,6 +897,7 @@ def train_heads(data: Training, recipe: Recipe, seed: int) -> tuple[Head, Head, 
             )
             group = data.groups[images[some]]
             copied = contrastive(z[some], copies, (group[:, None] == group[None]).float(), recipe.copy_scale)
+            copied = copied + recipe.align * (1 - (z[some] * copies).sum(1)).mean()
             loss = matched + recipe.copy_weight * copied
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

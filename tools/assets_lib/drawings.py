@@ -227,7 +227,7 @@ def sketch_car(rng: random.Random) -> Image.Image:
     return pen.finish("car")
 
 
-@DRAWINGS.add()
+@DRAWINGS.add("a flower")
 def sketch_flower(rng: random.Random) -> Image.Image:
     pen = Pen(rng, (460, 600), "#fffdf8", "#5a2b52")
     for index in range(8):

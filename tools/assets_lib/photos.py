@@ -28,7 +28,6 @@ class Source:
 
 
 SOURCES = {
-    "astronaut": Source("scikit-image", "data/astronaut.png", "NASA", PUBLIC, "Eileen Collins"),
     "camera": Source("scikit-image", "data/camera.png", "Lav Varshney", CC0, "cameraman"),
     "chelsea": Source("scikit-image", "data/chelsea.png", "Stéfan van der Walt", CC0, "Chelsea the cat"),
     "coffee": Source("scikit-image", "data/coffee.png", "Rachel Michetti", CC0, "coffee cup"),
@@ -42,7 +41,6 @@ SOURCES = {
     "brick": Source("scikit-image", "data/brick.png", "CC0Textures (Bricks25)", CC0, "brick wall"),
     "china": Source("scikit-learn", "datasets/images/china.jpg", "danielbuechele (Flickr)", CC_BY, "Summer Palace"),
     "flower": Source("scikit-learn", "datasets/images/flower.jpg", "vultilion (Flickr)", CC_BY, "dahlia"),
-    "hopper": Source("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "US Navy", PUBLIC, "Grace Hopper"),
 }
 
 MODULES = {"scikit-image": "skimage", "scikit-learn": "sklearn", "matplotlib": "matplotlib"}
@@ -93,15 +91,11 @@ def _photo(
     return Asset(key, "photo", "jpg", _painter(name, box, longest), prompts, **credit(name, change))
 
 
-CAT, COFFEE, ASTRONAUT, ROCKET = "a cat", "a cup of coffee", "an astronaut", "a rocket on its launch pad"
+CAT, COFFEE, FLOWER, ROCKET = "a cat", "a cup of coffee", "a flower", "a rocket on its launch pad"
 
 # Each subject comes as the whole photograph and as parts of it that overlap little, so that no ordinary image stands
 # alone, and no two of them are copies either.
 ASSETS = [
-    _photo("astronaut", "astronaut", prompts=(ASTRONAUT,)),
-    _photo("astronaut_portrait", "astronaut", (0.1, 0.0, 0.8, 0.7), 480, (ASTRONAUT,)),
-    _photo("hopper", "hopper"),
-    _photo("hopper_face", "hopper", (0.25, 0.05, 0.75, 0.6), 460),
     _photo("cat", "chelsea", prompts=(CAT,)),
     _photo("cat_eye", "chelsea", (0.3, 0.05, 0.66, 0.6), 420, (CAT,)),
     _photo("cat_other_eye", "chelsea", (0.64, 0.12, 1.0, 0.62), 440, (CAT,)),
@@ -114,9 +108,9 @@ ASSETS = [
     _photo("temple", "china"),
     _photo("temple_roof", "china", (0.18, 0.02, 0.52, 0.5), 440),
     _photo("temple_terrace", "china", (0.12, 0.4, 0.6, 1.0), 480),
-    _photo("dahlia", "flower"),
-    _photo("dahlia_petals", "flower", (0.36, 0.28, 0.6, 0.62), 420),
-    _photo("dahlia_edge", "flower", (0.38, 0.15, 0.66, 0.5), 440),
+    _photo("dahlia", "flower", prompts=(FLOWER,)),
+    _photo("dahlia_petals", "flower", (0.36, 0.28, 0.6, 0.62), 420, (FLOWER,)),
+    _photo("dahlia_edge", "flower", (0.38, 0.15, 0.66, 0.5), 440, (FLOWER,)),
     _photo("stars", "hubble", (0.5, 0.3, 1.0, 1.0)),
     _photo("galaxy", "hubble", (0.3, 0.62, 0.52, 0.84), 480),
     _photo("tissue", "ihc", (0.0, 0.0, 1.0, 0.6)),
