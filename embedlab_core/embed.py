@@ -35,7 +35,7 @@ class EmbedOptions:
     """batch_size: images encoded together. workers: decoding threads. Neither changes a vector. store: how vectors are
     kept; None for as the index keeps them, which is float32 for a new one."""
 
-    batch_size: int = 32
+    batch_size: int = 8
     workers: int = os.cpu_count() or 1
     recursive: bool = True
     seed: int = 0

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     help="Arithmetic of the image tower. On the CPU, bfloat16 needs the extra `openvino`.",
 )
 @click.option(
-    "--batch-size", type=click.IntRange(1, 4096), default=32, show_default=True, help="Images encoded together."
+    "--batch-size",
+    type=click.IntRange(1, 4096),
+    help="Images encoded together.  [default: 8 on the CPU, 128 on a GPU]",
 )
 @click.option(
     "--workers",
@@ -67,7 +69,7 @@ def command(
     backbones: tuple[str, ...],
     device: "Device",
     precision: "Precision",
-    batch_size: int,
+    batch_size: int | None,
     workers: int,
     store: str | None,
     seed: int,
@@ -82,14 +84,15 @@ def command(
     from embedlab_core.embed import EmbedOptions, embed_folder
     from embedlab_core.encoders.ensemble import Ensemble
     from embedlab_core.encoders.folders import resolve_backbones
-    from embedlab_core.encoders.open import open_encoder
+    from embedlab_core.encoders.open import default_batch_size, open_encoder
     from embedlab_core.index.manifest import models_of
     from embedlab_core.index.store import Store
 
     specs = resolve_backbones(backbones, models_of(out))
-    ensemble = Ensemble([open_encoder(spec, device, precision, batch_size) for spec in specs])
+    batch = batch_size or default_batch_size(device)
+    ensemble = Ensemble([open_encoder(spec, device, precision, batch) for spec in specs])
     kept = None if store is None else Store.parse(store)
-    options = EmbedOptions(batch_size=batch_size, workers=workers, recursive=recursive, seed=seed, store=kept)
+    options = EmbedOptions(batch_size=batch, workers=workers, recursive=recursive, seed=seed, store=kept)
     hidden = quiet or not sys.stderr.isatty()
     with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=hidden, show_pos=True) as bar:
 

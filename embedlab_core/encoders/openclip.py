@@ -50,8 +50,9 @@ class LoadedModel:
 def find_source(backbone: str) -> Source:
     """Raises ModelError, with the nearest names, if open_clip knows no such model."""
     if backbone in REGISTRY:
+        # All of it is known: a pull that cannot succeed is over before open_clip is imported, which takes seconds.
         entry = REGISTRY[backbone]
-        return _tagged(entry.architecture, entry.tag, entry.license)
+        return Source(entry.architecture, entry.tag, entry.hub_repo, None, entry.license)
     if backbone.startswith(HUB_PREFIX):
         return Source(backbone, None, _hub_repo(backbone), None, "see its hub page")
     if backbone.startswith(LOCAL_PREFIX):
@@ -60,7 +61,7 @@ def find_source(backbone: str) -> Source:
             raise ModelError(f"{folder / _CONFIG}: no such file; local-dir wants a folder that open_clip saved")
         return Source(f"{LOCAL_PREFIX}{folder}", None, None, None, "as its owner says")
     architecture, _, tag = backbone.partition(":")
-    return _tagged(architecture, tag, "see its hub page")
+    return _tagged(architecture, tag)
 
 
 def _hub_repo(backbone: str) -> str:
@@ -75,7 +76,7 @@ def _hub_repo(backbone: str) -> str:
     return repo
 
 
-def _tagged(architecture: str, tag: str, license: str) -> Source:
+def _tagged(architecture: str, tag: str) -> Source:
     import open_clip
 
     if not open_clip.is_pretrained_cfg(architecture, tag):
@@ -88,7 +89,7 @@ def _tagged(architecture: str, tag: str, license: str) -> Source:
     if not config.get("hf_hub"):
         raise ModelError(f"{architecture}:{tag}: open_clip has no hub repository for it; choose another tag")
     repo, _, filename = config["hf_hub"].rpartition("/")
-    return Source(architecture, tag, repo, filename or None, license, config.get("quick_gelu", False))
+    return Source(architecture, tag, repo, filename or None, "see its hub page", config.get("quick_gelu", False))
 
 
 def fetch(source: Source) -> None:

@@ -83,12 +83,9 @@ def decode_image(data: bytes, spec: PixelSpec) -> DecodedImage:
 
     Raises ImageDecodeError with the reason; its path is filled in by the caller, which knows it.
     """
-    _register_plugins()
+    _prepare()
     try:
-        # Pillow warns on odd metadata and on large images; neither changes the pixels, and a batch has no use for them.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _decode(data, spec)
+        return _decode(data, spec)
     except Image.DecompressionBombError as error:
         raise ImageDecodeError(f"too many pixels to be a photograph ({error})") from error
     except MemoryError as error:
@@ -190,8 +187,13 @@ def _reason(data: bytes, error: Exception) -> str:
 
 
 @cache
-def _register_plugins() -> None:
-    """HEIC needs a plugin, installed with the extra `heic`; AVIF is Pillow's own."""
+def _prepare() -> None:
+    """HEIC needs a plugin, installed with the extra `heic`; AVIF is Pillow's own.
+
+    Pillow warns on odd metadata and on large images; neither changes the pixels, and a batch has no use for them. The
+    filter is set once: `catch_warnings` for each image would let warnings through where several threads decode.
+    """
+    warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)\.")
     try:
         import pillow_heif
     except ImportError:

@@ -1,0 +1,25 @@
+"""Whole-process times: start of the interpreter to its end, medians of several runs."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+EMBEDLAB = [sys.executable, str(ROOT / "embedlab.py")]
+
+
+def seconds(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
+    """Wall seconds of one run from the root of the checkout. Raises CalledProcessError if it fails."""
+    started = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, check=True)
+    return time.perf_counter() - started
+
+
+def median_seconds(run: Callable[[], float], runs: int = 7) -> float:
+    """Median of `runs` runs after one that is not counted."""
+    run()
+    return statistics.median(run() for _ in range(runs))
