@@ -95,7 +95,8 @@ def hf_tokenizer(padding_side: str = "right") -> Any:
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
-    return transformers.PreTrainedTokenizerFast(
+    fast: Any = transformers.PreTrainedTokenizerFast
+    return fast(
         tokenizer_object=tokenizer,
         padding_side=padding_side,
         pad_token="[PAD]",

@@ -74,9 +74,11 @@ def new_machine(root: Path, hub: Hub) -> Machine:
         "HF_HUB_CACHE": str(root / "hf" / "hub"),
         "HF_ENDPOINT": hub.url,
         "HF_HUB_OFFLINE": "",
-        "HF_HUB_ETAG_TIMEOUT": "1",
-        "HF_HUB_DOWNLOAD_TIMEOUT": "1",
+        "HF_HUB_ETAG_TIMEOUT": "30",
+        "HF_HUB_DOWNLOAD_TIMEOUT": "30",
         "NO_PROXY": "127.0.0.1",
+        # Two threads of torch wait for each other where another test has one of the cores.
+        "OMP_NUM_THREADS": "1",
     }
     return Machine(env, root / "weights", root / "hf" / "hub")
 
@@ -103,7 +105,8 @@ def vit_pull(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Future[PulledVit] | None"]:
     """A pull of ViT-B-32 that runs beside the first tests, if any test wants it: it takes half a minute."""
-    if not any("pulled_vit" in item.fixturenames or "[vit_b_32" in item.name for item in request.session.items):
+    selected = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    if not any("pulled_vit" in item.fixturenames or "[vit_b_32" in item.name for item in selected):
         yield None
         return
     root = tmp_path_factory.mktemp("vit")
@@ -167,7 +170,9 @@ def hf_text_tower(weights_root: Path, checkpoints: Path) -> Pair:
 
 def _pair(spec: ModelSpec, model_name: str, pretrained: str | None = None) -> Pair:
     import open_clip
+    import torch
 
+    torch.set_num_threads(1)
     model, _, transform = open_clip.create_model_and_transforms(model_name, pretrained=pretrained)
     encoder = OnnxEncoder(spec, many=True)
     return Pair(encoder, model.eval(), open_clip.get_tokenizer(model_name), transform)

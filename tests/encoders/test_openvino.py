@@ -24,11 +24,11 @@ def pixels_of(pair: Pair, count: int) -> npt.NDArray[np.uint8]:
     return np.stack([np.asarray(picture(seed, (size, size))) for seed in range(count)])
 
 
-def test_bfloat16_is_near_float32(vit_b_32: Pair) -> None:
-    images = pixels_of(vit_b_32, 4)
-    fast = OpenVinoEncoder(vit_b_32.encoder.spec, batch_size=4).encode_images(images)
-    agreement = (fast * vit_b_32.encoder.encode_images(images)).sum(axis=1)
-    assert agreement.min() >= 0.995
+def test_bfloat16_is_near_float32(tiny_vit: Pair) -> None:
+    images = pixels_of(tiny_vit, 8)
+    fast = OpenVinoEncoder(tiny_vit.encoder.spec, batch_size=8).encode_images(images)
+    agreement = (fast * tiny_vit.encoder.encode_images(images)).sum(axis=1)
+    assert 0.995 <= agreement.min() < 1 - 1e-6
 
 
 def test_a_vector_does_not_depend_on_its_place_in_a_batch(tiny_vit: Pair) -> None:
@@ -56,7 +56,7 @@ def test_the_cpu_runs_bfloat16_with_openvino(tiny_vit: Pair) -> None:
 def test_two_precisions_in_one_index_are_refused_with_both_named(tiny_vit: Pair, tmp_path: Path) -> None:
     save_pictures(tmp_path / "images", range(3))
     spec = tiny_vit.encoder.spec
-    command = [
+    command: list[str | Path] = [
         "embed",
         "--images-dir",
         tmp_path / "images",

@@ -167,13 +167,19 @@ def test_prompts_that_were_cut_are_named(pair: Pair) -> None:
     assert pair.encoder.encode_texts(["a cat", "one " * 100]).truncated == ("one " * 100,)
 
 
-@pytest.mark.parametrize("many", [True, False], ids=["as embed runs", "as search runs"])
-def test_vectors_do_not_depend_on_the_batch(pair: Pair, files: list[bytes], many: bool) -> None:
-    encoder = OnnxEncoder(pair.encoder.spec, many=many)
+def test_vectors_do_not_depend_on_the_batch(pair: Pair, files: list[bytes]) -> None:
     pixels = pixels_of(pair, files)[:8]
-    together = encoder.encode_images(pixels)
+    together = pair.encoder.encode_images(pixels)
     for size in (1, 3):
-        parts = [encoder.encode_images(pixels[start : start + size]) for start in range(0, 8, size)]
+        parts = [pair.encoder.encode_images(pixels[start : start + size]) for start in range(0, 8, size)]
         assert np.array_equal(np.concatenate(parts), together), f"batches of {size}"
-    alone = [encoder.encode_texts([prompt]).vectors for prompt in PROMPTS[:8]]
-    assert np.array_equal(np.concatenate(alone), encoder.encode_texts(PROMPTS[:8]).vectors)
+    alone = [pair.encoder.encode_texts([prompt]).vectors for prompt in PROMPTS[:3]]
+    assert np.array_equal(np.concatenate(alone), pair.encoder.encode_texts(PROMPTS[:3]).vectors)
+
+
+def test_query_vectors_do_not_depend_on_the_other_queries(pair: Pair, files: list[bytes]) -> None:
+    """A search encodes with another session, whose sums would differ between one image and three."""
+    encoder = OnnxEncoder(pair.encoder.spec)
+    pixels = pixels_of(pair, files[4:7])
+    alone = [encoder.encode_images(image[None]) for image in pixels]
+    assert np.array_equal(np.concatenate(alone), encoder.encode_images(pixels))

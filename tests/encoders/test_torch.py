@@ -29,7 +29,15 @@ def pixels_of(pair: Pair, count: int) -> npt.NDArray[np.uint8]:
 @without_cuda
 def test_a_device_that_is_not_there_is_one_line(tiny_env: dict[str, str], tmp_path: Path) -> None:
     save_pictures(tmp_path / "images", range(2))
-    command = ["embed", "--images-dir", tmp_path / "images", "--out", tmp_path / "index", "--backbone", "tiny"]
+    command: list[str | Path] = [
+        "embed",
+        "--images-dir",
+        tmp_path / "images",
+        "--out",
+        tmp_path / "index",
+        "--backbone",
+        "tiny",
+    ]
     ran = run_cli(*command, "--device", "cuda", env=tiny_env)
     assert ran.code == 1
     assert ran.error == "there is no cuda device here that torch can use; use --device cpu or --device auto"

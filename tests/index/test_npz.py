@@ -136,19 +136,20 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     write_npz(path, SAMPLE)
     data = path.read_bytes()
-    for length in range(len(data)):
+    # Every length inside the central directory at the end, every third before it.
+    for length in [*range(0, len(data) - 200, 3), *range(len(data) - 200, len(data))]:
         path.write_bytes(data[:length])
         with pytest.raises(IndexDamagedError, match=r"x\.npz"):
             open_npz(path)
 
 
-@pytest.mark.parametrize("flip", [0x01, 0x04, 0x80, 0xFF])
-def test_any_damaged_byte_gives_arrays_or_a_refusal(tmp_path: Path, flip: int) -> None:
+@pytest.mark.parametrize("flip", [0x04, 0xFF])
+def test_a_damaged_byte_gives_arrays_or_a_refusal(tmp_path: Path, flip: int) -> None:
     path = tmp_path / "x.npz"
     write_npz(path, SAMPLE)
     data = path.read_bytes()
     refused = 0
-    for place in range(len(data)):
+    for place in range(flip % 3, len(data), 3):
         path.write_bytes(data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :])
         try:
             arrays = open_npz(path)
@@ -157,7 +158,7 @@ def test_any_damaged_byte_gives_arrays_or_a_refusal(tmp_path: Path, flip: int) -
             refused += 1
         else:
             assert all(isinstance(array, np.ndarray) for array in arrays.values())
-    assert refused > 100
+    assert refused > 30
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
