@@ -81,6 +81,7 @@ def command(
     Only new and changed files are read; files that are gone are dropped. Files that cannot be decoded are named,
     counted, and listed in skipped.jsonl. A run that was stopped goes on where it was when it is started again.
     """
+    from embedlab_core.cli.output import printable
     from embedlab_core.embed import EmbedOptions, embed_folder
     from embedlab_core.encoders.ensemble import Ensemble
     from embedlab_core.encoders.folders import resolve_backbones
@@ -104,7 +105,7 @@ def command(
     if report.store_recall is not None:
         click.echo(f"stored as {store}: recall@5 {report.store_recall:.3f} against float32", err=True)
     for skip in report.skipped:
-        click.echo(f"skipped: {skip.path}: {skip.reason}", err=True)
+        click.echo(f"skipped: {printable(skip.path)}: {skip.reason}", err=True)
     if not quiet:
         click.echo(
             f"{report.count} images in {out}: model {report.model}, dim {report.dim}; {report.encoded} embedded, "

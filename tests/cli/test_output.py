@@ -173,13 +173,6 @@ def test_a_skipped_file_is_one_line_whatever_its_name(hard_index: Path) -> None:
     assert lines[0] == "skipped: bro\\nken.png: not an image that Pillow can read"
 
 
-def test_a_terminal_that_knows_only_ascii_gets_escapes(hard_index: Path, tiny_env: Env) -> None:
-    env = {**tiny_env, "PYTHONIOENCODING": "ascii"}
-    ran = run_cli("search", "--index", hard_index, "--q-text", "red", "--q-text", "日本", "--k", "99", env=env)
-    assert (ran.code, ran.stderr) == (0, "")
-    assert "\\xfc \\u65e5\\u672c" in ran.stdout
-
-
 def test_names_that_are_not_utf8_survive(tmp_path: Path, tiny_env: Env) -> None:
     name = os.fsencode(tmp_path) + b"/images/caf\xe9.png"
     (tmp_path / "images").mkdir()
