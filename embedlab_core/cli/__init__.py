@@ -1,6 +1,8 @@
 """The command line: parse options, call the library, print. No logic lives here."""
 
 import importlib
+import io
+import sys
 
 import click
 
@@ -30,3 +32,6 @@ def main() -> None:
 
     Results go to stdout; logs, progress and warnings go to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
     """
+    # A console that cannot show every character, such as most on Windows, gets escapes in place of a traceback.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from embedlab_core.cli.options import quiet_option, reports_errors
+from embedlab_core.cli.options import printable, quiet_option, reports_errors
 
 if TYPE_CHECKING:
     from embedlab_core.encoders.base import Precision
@@ -81,7 +81,6 @@ def command(
     Only new and changed files are read; files that are gone are dropped. Files that cannot be decoded are named,
     counted, and listed in skipped.jsonl. A run that was stopped goes on where it was when it is started again.
     """
-    from embedlab_core.cli.output import printable
     from embedlab_core.embed import EmbedOptions, embed_folder
     from embedlab_core.encoders.ensemble import Ensemble
     from embedlab_core.encoders.folders import resolve_backbones

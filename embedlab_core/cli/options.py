@@ -42,11 +42,16 @@ class CosineThreshold(click.FloatRange):
         return number
 
 
+def printable(text: str) -> str:
+    """File names that are not valid Unicode, or that would move the cursor, are shown with escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 class _StderrHandler(logging.Handler):
     """Prints through Click, so that a record goes to wherever stderr is now."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
+        click.echo(f"{record.levelname.capitalize()}: {printable(record.getMessage())}", err=True)
 
 
 def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
@@ -60,7 +65,7 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except EmbedlabError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error))) from error
         finally:
             logger.removeHandler(handler)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from embedlab_core.analysis.analyze import Analysis
+from embedlab_core.cli.options import printable
 from embedlab_core.encoders.folders import KnownModel
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.search.search import SearchResult
@@ -94,11 +95,6 @@ def model_facts(models: Sequence[KnownModel]) -> Iterator[str]:
     for model in models:
         for name, value in asdict(model).items():
             yield f"{name.replace('_', ' ')}: {'not here' if value is None else value}"
-
-
-def printable(text: str) -> str:
-    """File names that are not valid Unicode, or that would move the cursor, are shown with escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _score(value: float) -> float:

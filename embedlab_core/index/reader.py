@@ -90,11 +90,13 @@ class Index:
         if self.projection is not None and vectors.shape[1] == self.manifest.dim:
             # A run that was killed left this shard as it was encoded.
             vectors = project(vectors, self.projection)
-        return vectors if self.column_scale is None else vectors * self.column_scale
+        return self._scaled(vectors)
 
     def _exact(self, shard: Rows, rows: Selector) -> npt.NDArray[np.float32]:
-        kept = self.reranks and shard.full.shape[1]
-        return self._scanned(shard.full[rows] if kept else shard.vectors[rows])
+        return self._scaled(shard.whole()[rows]) if self.reranks else self._scanned(shard.vectors[rows])
+
+    def _scaled(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return vectors if self.column_scale is None else vectors * self.column_scale
 
     def paths(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """The paths of the given row numbers, as results show them."""

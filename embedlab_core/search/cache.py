@@ -41,7 +41,7 @@ class QueryCache:
     def get(self, digests: Iterable[bytes]) -> dict[bytes, CachedVector]:
         """digest -> vector, for those that are known."""
         known = {}
-        with self._connection() as connection:
+        with _unless_broken(self._path), self._connection() as connection:
             for digest in digests:
                 row = connection.execute(
                     "SELECT vector, cut FROM vectors WHERE model = ? AND digest = ?", (self._model, digest)
@@ -51,7 +51,7 @@ class QueryCache:
         return known
 
     def put(self, vectors: Mapping[bytes, CachedVector]) -> None:
-        with self._connection() as connection, connection:
+        with _unless_broken(self._path), self._connection() as connection, connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
                 [
@@ -61,11 +61,19 @@ class QueryCache:
             )
             connection.execute("DELETE FROM vectors WHERE rowid <= (SELECT max(rowid) FROM vectors) - ?", (_MOST_ROWS,))
 
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self) -> contextlib.closing[sqlite3.Connection]:
+        connection = sqlite3.connect(self._path, timeout=1.0)
         try:
-            with contextlib.closing(sqlite3.connect(self._path, timeout=1.0)) as connection:
-                connection.execute(_SCHEMA)
-                yield connection
-        except sqlite3.Error as error:
-            log.debug("%s: not used (%s)", self._path, error)
+            connection.execute(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return contextlib.closing(connection)
+
+
+@contextlib.contextmanager
+def _unless_broken(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        log.debug("%s: not used (%s)", path, error)

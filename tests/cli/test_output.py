@@ -173,6 +173,24 @@ def test_a_skipped_file_is_one_line_whatever_its_name(hard_index: Path) -> None:
     assert lines[0] == "skipped: bro\\nken.png: not an image that Pillow can read"
 
 
+def test_a_console_that_cannot_show_a_name_gets_escapes(hard_index: Path, tiny_env: Env) -> None:
+    env = {**tiny_env, "PYTHONIOENCODING": "cp1252"}
+    ran = run_cli("search", "--index", hard_index, "--q-text", "red", "--q-text", "日本", "--k", "99", env=env)
+    assert (ran.code, ran.stderr) == (0, "")
+    assert " \\u65e5\\u672c " in ran.stdout
+
+
+def test_a_warning_or_an_error_is_one_line_whatever_the_name(hard_index: Path, tiny_env: Env) -> None:
+    broken = hard_index.parent / "images" / "bro\nken.png"
+    command = ["search", "--index", str(hard_index), "--query", str(broken)]
+    warned = run_cli(*command, "--q-text", "red", env=tiny_env)
+    assert warned.code == 0
+    assert len(warned.stderr.splitlines()) == 1
+    refused = run_cli(*command, env=tiny_env)
+    assert refused.code == 1
+    assert "bro\\nken.png: not an image" in refused.error
+
+
 def test_names_that_are_not_utf8_survive(tmp_path: Path, tiny_env: Env) -> None:
     name = os.fsencode(tmp_path) + b"/images/caf\xe9.png"
     (tmp_path / "images").mkdir()

@@ -1,0 +1,122 @@
+"""Vectors stored compressed: the layout, what is lost, and what may follow what."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedlab_core.errors import StoreError
+from embedlab_core.index.manifest import Manifest, ModelRef
+from embedlab_core.index.reader import Index
+from embedlab_core.index.store import Store, decode, fit_projection, project, recall_of
+from embedlab_core.index.writer import IndexWriter
+from embedlab_core.search.rank import top_k
+from tests.support import make_rows, random_units, unit
+
+MODEL = (ModelRef("synthetic", "0" * 12, 32),)
+VECTORS = random_units(60, 32)
+NAMES = [f"{number:03}.png" for number in range(60)]
+
+
+def write(directory: Path, store: str | None, rows: range = range(60)) -> float | None:
+    with IndexWriter(directory, MODEL, ".", store and Store.parse(store)) as writer:
+        writer.append(make_rows(VECTORS[rows.start : rows.stop], NAMES[rows.start : rows.stop]))
+        return writer.finish(Manifest(MODEL, "."))
+
+
+@pytest.mark.parametrize("text", ["float32", "float16", "int8", "pca:8", "float16+full", "int8+full", "pca:128+full"])
+def test_a_store_reads_back_as_it_is_written(text: str) -> None:
+    assert str(Store.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "float64", "pca", "pca:0", "pca:-1", "pca:x", "float32+full", "int8+", "int8 "])
+def test_another_store_is_refused(text: str) -> None:
+    with pytest.raises(StoreError, match="must be float32"):
+        Store.parse(text)
+
+
+@given(st.integers(1, 40), st.integers(2, 64), st.integers(0, 10_000))
+def test_codes_are_near_the_vector_and_of_unit_length(count: int, dim: int, seed: int) -> None:
+    vectors = random_units(count, dim, seed)
+    for text, least in (("float16", 0.99999), ("int8", 0.999)):
+        decoded = decode(Store.parse(text).encode(vectors, None))
+        assert np.linalg.norm(decoded, axis=1) == pytest.approx(1, abs=1e-5)
+        assert (decoded * vectors).sum(1).min() > least
+
+
+def test_a_projection_keeps_cosines_of_vectors_that_lie_in_its_span() -> None:
+    basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(32, 4)))
+    vectors = unit(np.random.default_rng(1).normal(size=(50, 4)) @ basis.T)
+    small = project(vectors, fit_projection(vectors, 4))
+    assert small.shape == (50, 4)
+    assert small @ small.T == pytest.approx(vectors @ vectors.T, abs=1e-5)
+
+
+def test_recall_counts_the_neighbours_that_survive() -> None:
+    assert recall_of(Store.parse("float16"), VECTORS, None) == pytest.approx(1, abs=0.02)
+    assert recall_of(Store.parse("pca:2"), VECTORS, fit_projection(VECTORS, 2)) < 0.6
+
+
+@pytest.mark.parametrize(("store", "width"), [("float16", 32), ("int8", 32), ("pca:8", 8)])
+def test_an_index_is_stored_as_asked_and_answers(tmp_path: Path, store: str, width: int) -> None:
+    recall = write(tmp_path, store)
+    index = Index.open(tmp_path)
+    (shard,) = index.shards
+    assert shard.vectors.shape == (60, width)
+    assert shard.vectors.dtype == Store.parse(store).dtype
+    assert shard.full.shape == (60, 0)
+    assert recall is not None and 0.2 < recall <= 1
+    (hits,) = top_k(index, VECTORS[7:8], 3)
+    assert hits[0].path == "007.png"
+    assert hits[0].score == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("store", ["float16+full", "int8+full", "pca:8+full"])
+def test_where_whole_vectors_are_kept_scores_are_those_of_float32(tmp_path: Path, store: str) -> None:
+    write(tmp_path / "whole", "float32")
+    write(tmp_path / "codes", store)
+    exact, found = (top_k(Index.open(tmp_path / name), VECTORS[:5], 5) for name in ("whole", "codes"))
+    scores = [{hit.path: hit.score for hit in hits} for hits in exact]
+    for known, hits in zip(scores, found, strict=True):
+        assert all(hit.score == known[hit.path] for hit in hits if hit.path in known)
+        assert hits[0].path in known
+
+
+@pytest.mark.parametrize("store", ["int8", "pca:8"])
+def test_a_later_run_keeps_the_store(tmp_path: Path, store: str) -> None:
+    write(tmp_path, store, range(40))
+    write(tmp_path, None, range(40, 60))
+    index = Index.open(tmp_path)
+    assert index.manifest.store == store
+    assert {shard.vectors.dtype for shard in index.shards} == {Store.parse(store).dtype}
+    assert [hits[0].path for hits in top_k(index, VECTORS[[3, 55]], 1)] == ["003.png", "055.png"]
+
+
+@pytest.mark.parametrize("store", ["int8", "pca:8"])
+def test_an_index_whose_last_run_was_killed_before_it_compressed_still_answers(tmp_path: Path, store: str) -> None:
+    write(tmp_path, store, range(40))
+    with IndexWriter(tmp_path, MODEL, ".") as writer:
+        writer.append(make_rows(VECTORS[40:], NAMES[40:]))
+    assert [hits[0].path for hits in top_k(Index.open(tmp_path), VECTORS[[3, 55]], 1)] == ["003.png", "055.png"]
+
+
+def test_float32_can_be_compressed_later_and_restored_only_where_it_was_kept(tmp_path: Path) -> None:
+    write(tmp_path, "float32")
+    write(tmp_path, "int8+full")
+    write(tmp_path, "float32")
+    assert np.array_equal(Index.open(tmp_path).vectors(np.arange(60)), VECTORS)
+    write(tmp_path, "int8")
+    with pytest.raises(StoreError, match=r"stored as int8, from which float32 cannot be made"):
+        write(tmp_path, "float32")
+
+
+def test_a_projection_must_drop_something(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="32 dimensions"):
+        write(tmp_path, "pca:32")
+
+
+def test_the_models_of_an_ensemble_are_not_mixed_by_a_projection(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="ensemble"), IndexWriter(tmp_path, MODEL * 2, ".", Store.parse("pca:8")):
+        pass
