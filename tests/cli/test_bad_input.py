@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from embedlab_core.index.reader import SHARDS
-from tests.support import open_writer, picture, run_cli, run_python, save_pictures, vectors_of
+from tests.support import Ran, open_writer, picture, run_cli, run_python, save_pictures, vectors_of
 
 Env = dict[str, str]
 
@@ -149,7 +149,7 @@ def own(tmp_path: Path, tiny_env: Env) -> Path:
     return tmp_path
 
 
-def embed(folder: Path, env: Env, backbone: str = "tiny"):  # type: ignore[no-untyped-def]
+def embed(folder: Path, env: Env, backbone: str = "tiny") -> Ran:
     command = ["embed", "--images-dir", folder / "images", "--out", folder / "index", "--backbone", backbone]
     return run_cli(*command, env=env)
 
