@@ -32,7 +32,8 @@ Vectors = npt.NDArray[np.float32]
 def unit(vectors: npt.ArrayLike) -> Vectors:
     """Rows scaled to length 1."""
     raw = np.asarray(vectors, dtype=np.float64)
-    return (raw / np.linalg.norm(raw, axis=-1, keepdims=True)).astype(np.float32)
+    scaled: Vectors = (raw / np.linalg.norm(raw, axis=-1, keepdims=True)).astype(np.float32)
+    return scaled
 
 
 def random_units(count: int, dim: int, seed: int = 0) -> Vectors:

@@ -7,7 +7,7 @@ Mid-grey (128) is projected to zero, which no index may hold.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ CONTEXT_LENGTH = 8
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0)}
 
 _FLOAT, _UINT8, _INT64 = 1, 2, 7
+
+Constants = dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int64]]
 
 
 def write_tiny_model(folder: Path, name: str = "tiny", seed: int = 0) -> Path:
@@ -73,7 +75,7 @@ def _image_tower(projection: npt.NDArray[np.float32]) -> bytes:
         _node("MatMul", ["flat", "projection"], "projected"),
         _node("LpNormalization", ["projected"], "embedding", axis=1, p=2),
     ]
-    constants = {"grey": np.array(128, np.float32), "projection": projection}
+    constants: Constants = {"grey": np.array(128, np.float32), "projection": projection}
     return _model(nodes, constants, ("pixels", _UINT8, ["b", SIZE, SIZE, 3]), ("embedding", _FLOAT, ["b", DIM]))
 
 
@@ -83,7 +85,7 @@ def _text_tower(words: npt.NDArray[np.float32]) -> bytes:
         _node("ReduceSum", ["chosen", "axes"], "summed", keepdims=0),
         _node("LpNormalization", ["summed"], "embedding", axis=1, p=2),
     ]
-    constants = {"words": words, "axes": np.array([1], np.int64)}
+    constants: Constants = {"words": words, "axes": np.array([1], np.int64)}
     return _model(nodes, constants, ("ids", _INT64, [1, "l"]), ("embedding", _FLOAT, [1, DIM]))
 
 
@@ -124,7 +126,7 @@ def _value(name: str, kind: int, shape: list[int | str]) -> bytes:
 
 def _model(
     nodes: list[bytes],
-    constants: Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int64]],
+    constants: Constants,
     source: tuple[str, int, list[int | str]],
     result: tuple[str, int, list[int | str]],
 ) -> bytes:

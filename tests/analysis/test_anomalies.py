@@ -56,14 +56,16 @@ def test_shards_and_blocks_do_not_change_a_bit_with_many_copies(
     assert_cutting_changes_nothing(new_index, vectors, shards, k, chance)
 
 
-@given(st.integers(2, 10), st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
+@given(st.integers(1, 8), st.integers(1, 20), st.integers(1, 6), st.integers(1, 3), st.integers(0, 10**6))
 def test_shards_and_blocks_do_not_change_a_bit_with_near_ties(
-    new_index: Callable[..., Index], count: int, shards: int, k: int, seed: int
+    new_index: Callable[..., Index], near: int, others: int, shards: int, k: int, seed: int
 ) -> None:
-    # A BLAS product alone would choose other neighbours in another block.
+    # A crowd that all others are equally far from but for the last bits, where a BLAS product alone would choose other
+    # neighbours in another block.
     chance = np.random.default_rng(seed)
-    vectors = unit(chance.normal(size=64) + chance.normal(size=(count, 64)) * 1e-7)
-    vectors[0] = random_units(1, 64, seed)
+    centre = chance.normal(size=64)
+    crowd = centre + chance.normal(size=(near, 64)) * 1e-7
+    vectors = unit(np.concatenate([crowd, 0.7 * centre + chance.normal(size=(others, 64))]))
     assert_cutting_changes_nothing(new_index, vectors, shards, k, chance)
 
 

@@ -150,8 +150,8 @@ def own(tmp_path: Path, tiny_env: Env) -> Path:
 
 
 def embed(folder: Path, env: Env, backbone: str = "tiny") -> Ran:
-    command = ["embed", "--images-dir", folder / "images", "--out", folder / "index", "--backbone", backbone]
-    return run_cli(*command, env=env)
+    paths = ["--images-dir", str(folder / "images"), "--out", str(folder / "index")]
+    return run_cli("embed", *paths, "--backbone", backbone, env=env)
 
 
 def test_an_index_of_another_model_is_refused_with_both_names(own: Path, tiny_env: Env) -> None:

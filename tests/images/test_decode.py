@@ -18,6 +18,9 @@ from embedlab_core.errors import ImageDecodeError
 from embedlab_core.images.decode import DecodedImage, PixelSpec, ResizeMode, decode_image
 from tests.support import picture
 
+# decode_image sets this filter once a process; pytest sets its own for every test.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
+
 Pixels = npt.NDArray[np.uint8]
 
 RED, GREEN, BLUE, GOLD = (220, 30, 40), (30, 160, 60), (40, 60, 200), (230, 190, 50)
