@@ -1157,8 +1157,8 @@ Flickr8k: 1,000 images, 5,000 captions; ui_docs: 400 images; emoji: 190; charts:
 
 ## Towers tried
 
-Heads on Flickr8k alone, without the copy term; text-to-image R@1/5/10 on the same 1,000 held-out images, and images/s of
-the bare tower on 2 cores. Lite2 was taken with the stage means; Lite0 and Lite1 were not tried with them.
+Heads on Flickr8k alone, without the copy term; text-to-image R@1/5/10 on the same 1,000 held-out images, and
+images/s of the bare tower on 2 cores. Lite2 was taken with the stage means; Lite0 and Lite1 were not tried with them.
 
 | tower | R@1 / 5 / 10 | images/s |
 |---|---|---|
@@ -1171,8 +1171,8 @@ the bare tower on 2 cores. Lite2 was taken with the stage means; Lite0 and Lite1
 ## Scores
 
 Image vectors are [cos(phi) z, sin(phi)] and text vectors [t, 0]: the constant coordinate maps the heads' image-image
-cosine c to (c + b) / (1 + b) with b = {b:.4f} and changes no ranking. b puts {raw:.3f} at 0.92. The lowest raw cosine at
-which precision reaches 0.99 was looked for up to 0.918; a value of 0.918 means that it was not reached. Measured on
+cosine c to (c + b) / (1 + b) with b = {b:.4f} and changes no ranking. b puts {raw:.3f} at 0.92. The lowest raw cosine
+at which precision reaches 0.99 was looked for up to 0.918; a value of 0.918 means that it was not reached. Measured on
 {probes} held-out images with 7 mild copies each (JPEG quality 40-90, resize 50-150 %, crop to 5 % a side, brightness
 and contrast +-15 %, WebP/PNG, light blur), and on all held-out images but the drawings against the nearest *different*
 one. Variants of one screen, chart or symbol (32 x 32 gray thumbnails that correlate at 0.95 or more) count as neither:
