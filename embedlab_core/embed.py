@@ -79,7 +79,7 @@ def embed_folder(
     """Make or update the index at `index_dir` from the images under `images_dir`.
 
     `progress` is called with (files done, files to do). A file that cannot be decoded is skipped and reported.
-    Raises ImagesDirError, ModelError, ModelMismatchError, IndexDamagedError and IndexWriteError.
+    Raises ImagesDirError, ModelError, ModelMismatchError, StoreError, IndexDamagedError and IndexWriteError.
     """
     _seed(options.seed)
     watch = Stopwatch()

@@ -102,7 +102,7 @@ def command(
 
         report = embed_folder(images_dir, out, ensemble, options, show)
     if report.store_recall is not None:
-        click.echo(f"stored as {store}: recall@5 {report.store_recall:.3f} against float32", err=True)
+        click.echo(f"compressed vectors: recall@5 {report.store_recall:.3f} against float32", err=True)
     for skip in report.skipped:
         click.echo(f"skipped: {printable(skip.path)}: {skip.reason}", err=True)
     if not quiet:
