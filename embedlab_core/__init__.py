@@ -1,3 +1,23 @@
-"""embedlab: a folder of images -> a searchable, checkable index."""
+"""embedlab: a folder of images -> a searchable, checkable index.
 
+from embedlab_core import Index
+
+Index.open("index").analyze(dup_threshold=0.92).groups
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedlab_core.api import Index
+
+__all__ = ["Index"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`Index` is imported when it is asked for, so that `embedlab --help` need not wait for NumPy."""
+    if name == "Index":
+        from embedlab_core.api import Index
+
+        return Index
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import load_model_spec
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from tests.support import LITE, make_index
 from tests.tiny_model import write_tiny_model
 
@@ -18,14 +18,14 @@ settings.register_profile("embedlab", deadline=None, derandomize=True, max_examp
 settings.register_profile("thorough", deadline=None, max_examples=2000, database=None)
 settings.load_profile("embedlab")
 
-IndexFactory = Callable[..., Index]
+IndexFactory = Callable[..., IndexReader]
 
 
 @pytest.fixture(scope="session")
 def new_index(tmp_path_factory: pytest.TempPathFactory) -> IndexFactory:
     """make_index in a fresh folder on every call, so that one hypothesis test can make many."""
 
-    def make(*args: object, **kwargs: object) -> Index:
+    def make(*args: object, **kwargs: object) -> IndexReader:
         return make_index(tmp_path_factory.mktemp("index"), *args, **kwargs)  # type: ignore[arg-type]
 
     return make

@@ -18,7 +18,7 @@ from embedlab_core.embed import EmbedOptions, EmbedReport, embed_folder
 from embedlab_core.encoders.base import Encoder
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.index.manifest import ModelRef
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from embedlab_core.index.rows import Rows
 from embedlab_core.index.writer import IndexWriter
 
@@ -65,17 +65,17 @@ def make_index(
     vectors: Vectors,
     paths: Sequence[str] | None = None,
     parts: Iterable[Sequence[int]] | None = None,
-) -> Index:
+) -> IndexReader:
     """An index of these vectors. `parts`: which of them go into each shard, in this order; all into one by default."""
     names = [f"{number:03d}.png" for number in range(len(vectors))] if paths is None else list(paths)
     with open_writer(directory, vectors.shape[1]) as writer:
         for part in [range(len(vectors))] if parts is None else parts:
             rows = np.array(part, dtype=np.int64)
             writer.append(make_rows(vectors[rows], [names[row] for row in rows]))
-    return Index.open(directory)
+    return IndexReader.open(directory)
 
 
-def columns(index: Index) -> dict[str, dict[str, Any]]:
+def columns(index: IndexReader) -> dict[str, dict[str, Any]]:
     """Every column of every image, by its relative path."""
     table = {}
     for shard in index.shards:
@@ -87,7 +87,7 @@ def columns(index: Index) -> dict[str, dict[str, Any]]:
 
 def vectors_of(directory: Path) -> dict[str, bytes]:
     """The bytes of every vector of an index on disk, by relative path."""
-    return {path: row["vectors"] for path, row in columns(Index.open(directory)).items()}
+    return {path: row["vectors"] for path, row in columns(IndexReader.open(directory)).items()}
 
 
 def embed_images(

@@ -14,7 +14,7 @@ from embedlab_core.embed import EmbedReport
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import ImagesDirError, ModelError, ModelMismatchError
 from embedlab_core.images.discover import Skip
-from embedlab_core.index.reader import SHARDS, Index
+from embedlab_core.index.reader import SHARDS, IndexReader
 from tests.support import ASSETS, as_ordinary_user, columns, embed_images, picture, save_pictures, vectors_of
 
 
@@ -56,7 +56,7 @@ def test_a_first_run_encodes_everything_and_a_second_reads_nothing(images: Path,
 
 def test_every_column_describes_its_file(images: Path, out: Path, tiny: OnnxEncoder) -> None:
     embed_images(images, out, tiny)
-    (rows,) = Index.open(out).shards
+    (rows,) = IndexReader.open(out).shards
     assert rows.paths.tolist() == sorted(path.name for path in images.iterdir())
     for row, name in enumerate(rows.paths.tolist()):
         status = (images / name).stat()
@@ -181,7 +181,7 @@ def test_no_vector_depends_on_batch_size_or_workers(
     save_pictures(tmp_path / "images", range(40))
     embed_images(tmp_path / "images", tmp_path / "whole", tiny, batch_size=32, workers=1)
     embed_images(tmp_path / "images", tmp_path / "out", tiny, batch_size=batch_size, workers=workers)
-    assert columns(Index.open(tmp_path / "out")) == columns(Index.open(tmp_path / "whole"))
+    assert columns(IndexReader.open(tmp_path / "out")) == columns(IndexReader.open(tmp_path / "whole"))
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +278,7 @@ def test_metrics_hold_counts_and_seconds_of_the_last_run(images: Path, out: Path
 
 def test_the_manifest_records_model_seed_options_and_versions(images: Path, out: Path, tiny: OnnxEncoder) -> None:
     embed_images(images, out, tiny, seed=7, batch_size=4, recursive=False)
-    manifest = Index.open(out).manifest
+    manifest = IndexReader.open(out).manifest
     assert manifest.models == (tiny.ref,)
     assert manifest.seed == 7
     assert manifest.options == {"recursive": False, "batch_size": 4}
@@ -299,7 +299,7 @@ def test_a_damaged_shard_costs_only_its_own_images(
     images: Path, out: Path, tiny: OnnxEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     embed_images(images, out, tiny)
-    before = columns(Index.open(out))
+    before = columns(IndexReader.open(out))
     (shard,) = (out / SHARDS).iterdir()
     data = bytearray(shard.read_bytes())
     data[data.index(before["002.png"]["vectors"])] ^= 1
@@ -308,7 +308,7 @@ def test_a_damaged_shard_costs_only_its_own_images(
     report = embed_images(images, out, tiny)
     assert counts(report) == {"encoded": 9}
     assert [shard.name in message for message in caplog.messages] == [True]
-    assert columns(Index.open(out)).items() >= before.items()
+    assert columns(IndexReader.open(out)).items() >= before.items()
 
 
 def test_an_index_of_another_model_is_refused_with_both_names_and_stays(

@@ -7,7 +7,7 @@ import numpy as np
 from embedlab_core.analysis.anomalies import knn_distances
 from embedlab_core.analysis.groups import component_labels, members_of
 from embedlab_core.analysis.pairs import pairs_at_least
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Analysis:
     anomalies: tuple[Anomaly, ...]
 
 
-def analyze(index: Index, dup_threshold: float, anomaly_top: int, k: int) -> Analysis:
+def analyze(index: IndexReader, dup_threshold: float, anomaly_top: int, k: int) -> Analysis:
     """Group images whose cosine is at least `dup_threshold`; rank the `anomaly_top` most isolated by k-NN distance."""
     pairs = pairs_at_least(index, dup_threshold)
     labels = component_labels(len(index), pairs)
@@ -47,7 +47,7 @@ def analyze(index: Index, dup_threshold: float, anomaly_top: int, k: int) -> Ana
     return Analysis(tuple(sorted(groups, key=lambda group: group.paths)), _most_isolated(index, distances, anomaly_top))
 
 
-def _most_isolated(index: Index, distances: "np.typing.NDArray[np.float64]", top: int) -> tuple[Anomaly, ...]:
+def _most_isolated(index: IndexReader, distances: "np.typing.NDArray[np.float64]", top: int) -> tuple[Anomaly, ...]:
     if top == 0:
         return ()
     floor = np.partition(distances, -top)[-top] if top < distances.size else -np.inf

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.similarity import cosines
 
 _BLOCK_ROWS = 2048
@@ -13,7 +13,7 @@ _BLOCK_ROWS = 2048
 _SPARE = 8
 
 
-def knn_distances(index: Index, labels: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.float64]:
+def knn_distances(index: IndexReader, labels: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.float64]:
     """float64 (n,): each image's mean cosine distance to its k nearest neighbours outside its own duplicate group.
 
     The k-NN outlier score of Ramaswamy et al. 2000 in the mean form of Angiulli & Pizzuti 2002. Copies of an oddball
@@ -33,7 +33,7 @@ def knn_distances(index: Index, labels: npt.NDArray[np.int64], k: int) -> npt.ND
 
 
 def _nearest(
-    index: Index,
+    index: IndexReader,
     queries: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int64],
     own: npt.NDArray[np.int64],

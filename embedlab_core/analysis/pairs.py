@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.similarity import cosines, product_error
 
 # Two blocks and their product: 2 x 4 MB of 512-d float32 and 16 MB of scores.
@@ -21,7 +21,7 @@ class Pairs:
     scores: npt.NDArray[np.float32]
 
 
-def pairs_at_least(index: Index, threshold: float) -> Pairs:
+def pairs_at_least(index: IndexReader, threshold: float) -> Pairs:
     """Every pair whose cosine, as a float32, is at least float32(threshold)."""
     limit = np.float32(threshold)
     rough_limit = limit - product_error(index.manifest.dim)

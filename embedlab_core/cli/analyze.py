@@ -43,13 +43,11 @@ def command(
     explain: bool,
 ) -> None:
     """Group near-duplicates and rank the most isolated images."""
-    from embedlab_core.analysis.analyze import analyze
+    from embedlab_core.api import Index
     from embedlab_core.cli.output import analysis_json, analysis_table
-    from embedlab_core.index.reader import Index
-    from embedlab_core.search.fusion import fused_index
 
-    index = fused_index(Index.open(index_dir), fusion_weights)
-    analysis = analyze(index, dup_threshold, anomaly_top, k)
+    index = Index.open(index_dir)
+    analysis = index.analyze(dup_threshold, anomaly_top, k, fusion_weights)
     render = analysis_json if as_json else analysis_table
     for line in render(index.manifest, analysis, explain):
         click.echo(line)

@@ -36,12 +36,13 @@ def command(
     Queries are answered in this order: --query-dir, --query, --q-text, --q-text-file. With --json, one object a line
     for each query.
     """
+    from embedlab_core.api import Index
     from embedlab_core.cli.output import search_json, search_table
-    from embedlab_core.search.search import QuerySet, search
+    from embedlab_core.search.search import QuerySet
 
     queries = QuerySet(query_dir, query_files, prompts, q_text_file)
     if queries == QuerySet():
         raise click.UsageError("nothing to search for: give --query-dir, --query, --q-text or --q-text-file")
     render = search_json if as_json else search_table
-    for line in render(search(index_dir, queries, k, explain, fusion_weights)):
+    for line in render(Index.open(index_dir).search_each(queries, k, explain, fusion_weights)):
         click.echo(line)

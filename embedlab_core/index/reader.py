@@ -23,7 +23,7 @@ BLOCK_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class IndexReader:
     """An index opened for reading. A row number counts through the shards in the manifest's order.
 
     Vectors come out as float32 unit vectors whatever the store: `blocks` scans what is stored, which for a compressed
@@ -38,7 +38,7 @@ class Index:
     column_scale: npt.NDArray[np.float32] | None = None
 
     @classmethod
-    def open(cls, directory: Path) -> "Index":
+    def open(cls, directory: Path) -> "IndexReader":
         """Raises IndexMissingError if there is no index, IndexDamagedError if a part of it cannot be read."""
         manifest = load_manifest(directory)
         shards = tuple(open_shard(directory, shard, manifest) for shard in manifest.shards)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.encoders.spec import Bands
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.queries import Modality
 from embedlab_core.search.rank import Hit, percentiles
 
@@ -24,7 +24,7 @@ class Explanation:
 
 
 def explain_hits(
-    index: Index, modality: Modality, query: npt.NDArray[np.float32], hits: list[Hit], bands: Bands
+    index: IndexReader, modality: Modality, query: npt.NDArray[np.float32], hits: list[Hit], bands: Bands
 ) -> list[Explanation]:
     """One explanation a hit of the query vector (d,)."""
     scores = np.array([hit.score for hit in hits], dtype=np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.errors import QueryError
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 
 # Images that the spread of a model's cosines is measured on, evenly spaced over the index.
 _SAMPLE = 4096
@@ -23,7 +23,7 @@ _LEAST_SPREAD = 1e-3
 
 
 def fused_queries(
-    index: Index, queries: npt.NDArray[np.float32], weights: Sequence[float] = ()
+    index: IndexReader, queries: npt.NDArray[np.float32], weights: Sequence[float] = ()
 ) -> npt.NDArray[np.float32]:
     """Queries (n, d) of an ensemble, scaled so that their dot product with an image is the fused similarity.
 
@@ -44,7 +44,7 @@ def fused_queries(
     return fused
 
 
-def fused_index(index: Index, weights: Sequence[float] = ()) -> Index:
+def fused_index(index: IndexReader, weights: Sequence[float] = ()) -> IndexReader:
     """The index with its columns scaled so that the dot product of two images is their fused similarity.
 
     Raises QueryError if the weights do not fit the index.
@@ -62,7 +62,7 @@ def fused_index(index: Index, weights: Sequence[float] = ()) -> Index:
     return replace(index, column_scale=scale)
 
 
-def _checked(index: Index, weights: Sequence[float]) -> list[float]:
+def _checked(index: IndexReader, weights: Sequence[float]) -> list[float]:
     models = index.manifest.models
     if not weights:
         return [1.0] * len(models)
@@ -81,10 +81,10 @@ def _normalised(shares: Sequence[float], spread: npt.NDArray[np.float32]) -> npt
     return scaled / float(scaled.sum())
 
 
-def _columns(index: Index) -> list[slice]:
+def _columns(index: IndexReader) -> list[slice]:
     ends = np.cumsum([model.dim for model in index.manifest.models]).tolist()
     return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _sample_rows(index: Index) -> npt.NDArray[np.int64]:
+def _sample_rows(index: IndexReader) -> npt.NDArray[np.int64]:
     return np.arange(0, len(index), max(1, -(-len(index) // _SAMPLE)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.similarity import cosines, product_error
 
 # Candidates for each wanted result when compressed vectors choose them and whole ones rank them.
@@ -21,7 +21,7 @@ class Hit:
     score: float
 
 
-def top_k(index: Index, queries: npt.NDArray[np.float32], k: int) -> list[list[Hit]]:
+def top_k(index: IndexReader, queries: npt.NDArray[np.float32], k: int) -> list[list[Hit]]:
     """The k nearest images of each query (q, d), best first, equal scores by path; all images if there are fewer.
 
     One pass over the index serves all queries: BLAS finds every row that could be among the best, `cosines` decides.
@@ -61,7 +61,7 @@ class _Candidates:
             self.rows, self._scores = self.rows[keep], self._scores[keep]
 
 
-def _decide(index: Index, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int) -> list[Hit]:
+def _decide(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int) -> list[Hit]:
     scores = cosines(np.broadcast_to(query, (rows.size, query.size)), index.vectors(rows))
     hits = [
         Hit(row, path, score)
@@ -71,7 +71,7 @@ def _decide(index: Index, query: npt.NDArray[np.float32], rows: npt.NDArray[np.i
 
 
 def percentiles(
-    index: Index, query: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]
+    index: IndexReader, query: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float64]:
     """For each score, the share of all images (0..100) whose cosine to the query is not above it."""
     at_most = np.zeros(scores.size, dtype=np.int64)

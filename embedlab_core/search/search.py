@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from embedlab_core.encoders.ensemble import Ensemble
-from embedlab_core.encoders.folders import model_of_index
-from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import Bands
 from embedlab_core.errors import QueryError
 from embedlab_core.index.manifest import ModelRef
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.explain import Explanation, explain_hits
 from embedlab_core.search.fusion import fused_queries
@@ -45,20 +43,24 @@ class SearchResult:
 
 
 def search(
-    index_dir: Path, query_set: QuerySet, k: int, explain: bool = False, fusion_weights: Sequence[float] = ()
+    index: IndexReader,
+    ensemble: Ensemble,
+    cache: QueryCache,
+    query_set: QuerySet,
+    k: int,
+    explain: bool = False,
+    fusion_weights: Sequence[float] = (),
 ) -> list[SearchResult]:
-    """The k nearest images of every query, by the model that made the index.
+    """The k nearest images of every query.
 
-    fusion_weights: of the models of an ensemble, in their order; none means equal ones. A query image that cannot be
-    read is named in a warning and left out.
-    Raises QueryError if nothing can be answered, and what Index.open, model_of_index and the encoders raise.
+    ensemble: the models that made the index. fusion_weights: of these models, in their order; none means equal ones. A
+    query image that cannot be read is named in a warning and left out.
+    Raises QueryError if nothing can be answered, and what the encoders raise.
     """
-    index = Index.open(index_dir)
     if len(index) == 0:
-        raise QueryError(f"{index_dir}: the index holds no images; run embed on a folder that has some")
+        raise QueryError(f"{index.directory}: the index holds no images; run embed on a folder that has some")
     models = index.manifest.models
-    ensemble = Ensemble([OnnxEncoder(model_of_index(model)) for model in models])
-    queries = _encode(query_set, ensemble, QueryCache(index_dir, " + ".join(map(str, models))))
+    queries = _encode(query_set, ensemble, cache)
     vectors = fused_queries(index, np.stack([query.vector for query in queries]), fusion_weights)
     # Fused scores of several models have no bands: nobody has measured them.
     bands = ensemble.encoders[0].spec.bands if len(models) == 1 else Bands({}, {})

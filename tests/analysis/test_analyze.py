@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedlab_core.analysis.analyze import analyze
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from tests.conftest import IndexFactory
 from tests.support import Vectors, make_index, random_units, unit
 
@@ -78,7 +78,7 @@ def test_at_most_all_images_are_listed(tmp_path: Path, count: int, top: int, wan
 
 def test_an_index_without_images_has_no_findings(tmp_path: Path) -> None:
     index = make_index(tmp_path, np.ones((1, 1), np.float32))
-    empty = Index(index.directory, index.manifest, ())
+    empty = IndexReader(index.directory, index.manifest, ())
     assert analyze(empty, 0.92, 0, 5).groups == ()
 
 

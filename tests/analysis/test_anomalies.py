@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from embedlab_core.analysis import anomalies as anomalies_module
 from embedlab_core.analysis.anomalies import knn_distances
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from tests.support import Vectors, make_index, random_units, unit
 
 
@@ -26,7 +26,7 @@ def oracle(vectors: Vectors, labels: npt.NDArray[np.int64], k: int) -> list[floa
 
 @given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 12), st.integers(1, 10), st.integers(0, 10**6))
 def test_distances_equal_the_oracle(
-    new_index: Callable[..., Index], count: int, dim: int, k: int, group_count: int, seed: int
+    new_index: Callable[..., IndexReader], count: int, dim: int, k: int, group_count: int, seed: int
 ) -> None:
     vectors = random_units(count, dim, seed)
     labels = np.random.default_rng(seed).integers(0, group_count, count) if group_count < 10 else np.arange(count)
@@ -34,7 +34,7 @@ def test_distances_equal_the_oracle(
 
 
 def assert_cutting_changes_nothing(
-    new_index: Callable[..., Index], vectors: Vectors, shards: int, k: int, chance: np.random.Generator
+    new_index: Callable[..., IndexReader], vectors: Vectors, shards: int, k: int, chance: np.random.Generator
 ) -> None:
     count = len(vectors)
     order = chance.permutation(count)
@@ -48,7 +48,7 @@ def assert_cutting_changes_nothing(
 
 @given(st.integers(2, 60), st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
 def test_shards_and_blocks_do_not_change_a_bit_with_many_copies(
-    new_index: Callable[..., Index], count: int, shards: int, k: int, seed: int
+    new_index: Callable[..., IndexReader], count: int, shards: int, k: int, seed: int
 ) -> None:
     chance = np.random.default_rng(seed)
     vectors = unit(chance.normal(size=(3, 64)))[chance.integers(0, 3, count)]
@@ -58,7 +58,7 @@ def test_shards_and_blocks_do_not_change_a_bit_with_many_copies(
 
 @given(st.integers(1, 8), st.integers(1, 20), st.integers(1, 6), st.integers(1, 3), st.integers(0, 10**6))
 def test_shards_and_blocks_do_not_change_a_bit_with_near_ties(
-    new_index: Callable[..., Index], near: int, others: int, shards: int, k: int, seed: int
+    new_index: Callable[..., IndexReader], near: int, others: int, shards: int, k: int, seed: int
 ) -> None:
     # A crowd that all others are equally far from but for the last bits, where a BLAS product alone would choose other
     # neighbours in another block.

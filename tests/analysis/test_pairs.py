@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from embedlab_core.analysis import pairs as pairs_module
 from embedlab_core.analysis.pairs import pairs_at_least
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from tests.support import Vectors, make_index, random_units, unit
 
 
@@ -22,7 +22,7 @@ def pair_at(cosine: np.float32, dim: int) -> Vectors:
     return vectors
 
 
-def found(index: Index, threshold: float) -> dict[tuple[int, int], float]:
+def found(index: IndexReader, threshold: float) -> dict[tuple[int, int], float]:
     pairs = pairs_at_least(index, threshold)
     rows = zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
     return dict(zip(rows, pairs.scores.tolist(), strict=True))
@@ -43,7 +43,7 @@ def test_a_pair_exactly_at_the_threshold_is_in_and_one_step_below_is_out(
 
 @given(st.integers(2, 600), st.integers(0, 10**6))
 def test_any_pair_is_in_at_its_own_score_and_out_one_step_above(
-    new_index: Callable[..., Index], dim: int, seed: int
+    new_index: Callable[..., IndexReader], dim: int, seed: int
 ) -> None:
     vectors = random_units(2, dim, seed)
     vectors[1] = unit(vectors[0] + 0.3 * vectors[1])
@@ -55,7 +55,7 @@ def test_any_pair_is_in_at_its_own_score_and_out_one_step_above(
 
 @given(st.integers(1, 30), st.integers(1, 6), st.integers(1, 5), st.sampled_from([-0.5, 0.0, 0.3, 0.92]))
 def test_pairs_equal_the_oracle_for_any_shards_and_blocks(
-    new_index: Callable[..., Index], count: int, dim: int, shards: int, threshold: float
+    new_index: Callable[..., IndexReader], count: int, dim: int, shards: int, threshold: float
 ) -> None:
     vectors = unit(np.random.default_rng(count).integers(-2, 3, (count, dim)) + 0.25)
     parts = [part for part in np.array_split(np.arange(count), shards) if len(part)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from tests.cli.conftest import Grader, run_offline
 from tests.support import ASSETS, ROOT, no_network
 
@@ -83,7 +83,7 @@ def test_embed_indexes_every_image_and_says_so_on_stderr(grader: Grader) -> None
         "shards",
         "skipped.jsonl",
     }
-    assert len(Index.open(grader.folder / "index")) == count
+    assert len(IndexReader.open(grader.folder / "index")) == count
 
 
 def test_embed_of_an_unchanged_folder_reads_nothing(grader: Grader) -> None:

@@ -261,7 +261,7 @@ def tiny_machine(tmp_path: Path, hub: Hub) -> Machine:
 
 
 def embed(machine: Machine, backbone: str, out: str = "index", **env: str) -> str:
-    """Index images/ and give what was said on stderr."""
+    """IndexReader images/ and give what was said on stderr."""
     folders = ("--images-dir", machine.weights / "images", "--out", machine.weights / out)
     ran = machine.run("embed", *folders, "--backbone", backbone, "--quiet", **env)
     assert ran.code == 0, ran.stderr

@@ -12,12 +12,12 @@ import pytest
 
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import IndexMissingError
-from embedlab_core.index.reader import SHARDS, Index
+from embedlab_core.index.reader import SHARDS, IndexReader
 from tests.support import ASSETS, ROOT, columns, embed_images, picture, run_cli, run_python, save_pictures, vectors_of
 
 
 def assert_nothing_is_left_over(directory: Path) -> None:
-    named = {shard.file for shard in Index.open(directory).manifest.shards}
+    named = {shard.file for shard in IndexReader.open(directory).manifest.shards}
     assert {path.name for path in (directory / SHARDS).iterdir()} == named
     assert {path.name for path in directory.iterdir()} - {".lock"} == {
         "manifest.json",
@@ -34,16 +34,16 @@ def run_until_it_survives(encoder: OnnxEncoder, images: Path, base: Path, out: P
 
 
 def assert_each_can_be_opened_and_finished(killed: list[Path], encoder: OnnxEncoder, images: Path, whole: Path) -> None:
-    wanted = columns(Index.open(whole))
+    wanted = columns(IndexReader.open(whole))
     for directory in killed:
         try:
-            partial = columns(Index.open(directory))
+            partial = columns(IndexReader.open(directory))
         except IndexMissingError:
             assert not (directory / "manifest.json").exists()
             partial = {}
         assert len(partial) <= 2 * len(wanted)
         embed_images(images, directory, encoder, batch_size=5, workers=2)
-        assert columns(Index.open(directory)) == wanted
+        assert columns(IndexReader.open(directory)) == wanted
         assert_nothing_is_left_over(directory)
 
 
@@ -61,7 +61,7 @@ def test_an_update_may_die_before_any_operation_and_loses_nothing(tmp_path: Path
     images = tmp_path / "images"
     save_pictures(images, range(6))
     embed_images(images, tmp_path / "base", tiny)
-    untouched = {path: row for path, row in columns(Index.open(tmp_path / "base")).items() if path > "003.png"}
+    untouched = {path: row for path, row in columns(IndexReader.open(tmp_path / "base")).items() if path > "003.png"}
     (images / "000.png").unlink()
     (images / "001.png").rename(images / "moved.png")
     picture(101).save(images / "002.png")
@@ -72,7 +72,7 @@ def test_an_update_may_die_before_any_operation_and_loses_nothing(tmp_path: Path
     assert len(killed) >= 8
     for directory in killed:
         # What the update does not touch is there at every moment.
-        assert columns(Index.open(directory)).items() >= untouched.items()
+        assert columns(IndexReader.open(directory)).items() >= untouched.items()
     assert_each_can_be_opened_and_finished(killed, tiny, images, tmp_path / "whole")
 
 
@@ -98,7 +98,7 @@ def test_runs_of_the_real_program_killed_at_random_end_like_an_unbroken_one(tmp_
         process.send_signal(signal.SIGKILL)
         process.wait()
         if (tmp_path / "out" / "manifest.json").exists():
-            Index.open(tmp_path / "out")
+            IndexReader.open(tmp_path / "out")
     finished = run_cli(*arguments, "--out", tmp_path / "out")
     assert finished.code == 0, finished.stderr
     assert vectors_of(tmp_path / "out") == vectors_of(tmp_path / "whole")
@@ -115,6 +115,6 @@ def test_an_interrupted_run_keeps_what_it_has_encoded(tmp_path: Path, tiny: Onnx
 
     with pytest.raises(KeyboardInterrupt):
         embed_images(tmp_path / "images", tmp_path / "out", tiny, interrupt, batch_size=3)
-    assert sorted(columns(Index.open(tmp_path / "out"))) == [f"{seed:03d}.png" for seed in range(6)]
+    assert sorted(columns(IndexReader.open(tmp_path / "out"))) == [f"{seed:03d}.png" for seed in range(6)]
     report = embed_images(tmp_path / "images", tmp_path / "out", tiny)
     assert (report.unchanged, report.encoded) == (6, 4)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from embedlab_core.errors import EmbedlabError, IndexDamagedError, IndexMissingError
 from embedlab_core.index.manifest import MANIFEST
-from embedlab_core.index.reader import SHARDS, Index
+from embedlab_core.index.reader import SHARDS, IndexReader
 from tests.support import make_index, open_writer, random_units
 
 NAMES = [f"{number:03d}.png" for number in range(9)]
@@ -21,7 +21,7 @@ VECTORS = random_units(9, 4)
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.integers(1, 5), st.randoms(use_true_random=False))
 def test_any_partition_into_shards_and_blocks_is_one_table(
-    new_index: Callable[..., Index], sizes: list[int], block_rows: int, chance: Any
+    new_index: Callable[..., IndexReader], sizes: list[int], block_rows: int, chance: Any
 ) -> None:
     count = sum(sizes)
     vectors = random_units(count, 3)
@@ -47,8 +47,8 @@ def test_no_rows_are_no_paths_and_no_vectors(tmp_path: Path) -> None:
 def test_paths_begin_with_the_images_folder(tmp_path: Path) -> None:
     with open_writer(tmp_path, 4, images_dir="assets/images") as writer:
         make_index(tmp_path / "other", VECTORS)
-        writer.append(Index.open(tmp_path / "other").shards[0])
-    assert Index.open(tmp_path).paths(np.array([7])) == ["assets/images/007.png"]
+        writer.append(IndexReader.open(tmp_path / "other").shards[0])
+    assert IndexReader.open(tmp_path).paths(np.array([7])) == ["assets/images/007.png"]
 
 
 @pytest.mark.parametrize("place", ["nowhere", "folder", "file"])
@@ -56,7 +56,7 @@ def test_a_missing_index_is_named_with_the_way_to_make_one(tmp_path: Path, place
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(IndexMissingError, match=f"{place}: no index here; make one with: embedlab embed"):
-        Index.open(tmp_path / place)
+        IndexReader.open(tmp_path / place)
 
 
 def test_a_manifest_cut_anywhere_is_refused_by_name(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_manifest_cut_anywhere_is_refused_by_name(tmp_path: Path) -> None:
     for length in range(len(text.rstrip())):
         (tmp_path / MANIFEST).write_text(text[:length])
         with pytest.raises(IndexDamagedError, match=r"manifest\.json: not a readable manifest"):
-            Index.open(tmp_path)
+            IndexReader.open(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"null", b"[]", b"{}", b"12", b"\xff\xfe\0", b'{"format": 1}', b'{"format": "1"}'])
@@ -73,7 +73,7 @@ def test_a_manifest_of_another_shape_is_refused_by_name(tmp_path: Path, content:
     make_index(tmp_path, VECTORS)
     (tmp_path / MANIFEST).write_bytes(content)
     with pytest.raises(IndexDamagedError, match=r"manifest\.json: not a readable manifest"):
-        Index.open(tmp_path)
+        IndexReader.open(tmp_path)
 
 
 def test_an_index_of_a_newer_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_an_index_of_a_newer_format_is_refused_with_both_numbers(tmp_path: Path)
     document = json.loads((tmp_path / MANIFEST).read_text())
     (tmp_path / MANIFEST).write_text(json.dumps({**document, "format": 99}))
     with pytest.raises(IndexDamagedError, match="format 99, but this embedlab reads format 1"):
-        Index.open(tmp_path)
+        IndexReader.open(tmp_path)
 
 
 def test_the_manifest_says_what_the_index_holds(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_shard_that_is_not_as_described_is_refused_by_name(tmp_path: Path, dam
         case "lengths":
             np.savez(shard, **{**arrays, "sizes": arrays["sizes"][:-1]})
     with pytest.raises(IndexDamagedError, match=r"000001\.npz: this part of the index is damaged .*run embed again"):
-        Index.open(tmp_path)
+        IndexReader.open(tmp_path)
 
 
 @pytest.mark.parametrize("flip", [0x04, 0xFF])
@@ -129,7 +129,7 @@ def test_a_damaged_byte_of_a_shard_gives_an_index_or_a_refusal(tmp_path: Path, f
     for place in range(flip % 5, len(data), 5):
         shard.write_bytes(data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :])
         try:
-            index = Index.open(tmp_path)
+            index = IndexReader.open(tmp_path)
         except EmbedlabError as error:
             assert "000000.npz" in str(error)
         else:

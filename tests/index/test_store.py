@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from embedlab_core.errors import StoreError
 from embedlab_core.index.manifest import Manifest, ModelRef
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from embedlab_core.index.store import Store, decode, fit_projection, project, recall_of
 from embedlab_core.index.writer import IndexWriter
 from embedlab_core.search.rank import top_k
@@ -62,7 +62,7 @@ def test_recall_counts_the_neighbours_that_survive() -> None:
 @pytest.mark.parametrize(("store", "width"), [("float16", 32), ("int8", 32), ("pca:8", 8)])
 def test_an_index_is_stored_as_asked_and_answers(tmp_path: Path, store: str, width: int) -> None:
     recall = write(tmp_path, store)
-    index = Index.open(tmp_path)
+    index = IndexReader.open(tmp_path)
     (shard,) = index.shards
     assert shard.vectors.shape == (60, width)
     assert shard.vectors.dtype == Store.parse(store).dtype
@@ -77,7 +77,7 @@ def test_an_index_is_stored_as_asked_and_answers(tmp_path: Path, store: str, wid
 def test_where_whole_vectors_are_kept_scores_are_those_of_float32(tmp_path: Path, store: str) -> None:
     write(tmp_path / "whole", "float32")
     write(tmp_path / "codes", store)
-    exact, found = (top_k(Index.open(tmp_path / name), VECTORS[:5], 5) for name in ("whole", "codes"))
+    exact, found = (top_k(IndexReader.open(tmp_path / name), VECTORS[:5], 5) for name in ("whole", "codes"))
     scores = [{hit.path: hit.score for hit in hits} for hits in exact]
     for known, hits in zip(scores, found, strict=True):
         assert all(hit.score == known[hit.path] for hit in hits if hit.path in known)
@@ -88,7 +88,7 @@ def test_where_whole_vectors_are_kept_scores_are_those_of_float32(tmp_path: Path
 def test_a_later_run_keeps_the_store(tmp_path: Path, store: str) -> None:
     write(tmp_path, store, range(40))
     write(tmp_path, None, range(40, 60))
-    index = Index.open(tmp_path)
+    index = IndexReader.open(tmp_path)
     assert index.manifest.store == store
     assert {shard.vectors.dtype for shard in index.shards} == {Store.parse(store).dtype}
     assert [hits[0].path for hits in top_k(index, VECTORS[[3, 55]], 1)] == ["003.png", "055.png"]
@@ -99,14 +99,14 @@ def test_an_index_whose_last_run_was_killed_before_it_compressed_still_answers(t
     write(tmp_path, store, range(40))
     with IndexWriter(tmp_path, MODEL, ".") as writer:
         writer.append(make_rows(VECTORS[40:], NAMES[40:]))
-    assert [hits[0].path for hits in top_k(Index.open(tmp_path), VECTORS[[3, 55]], 1)] == ["003.png", "055.png"]
+    assert [hits[0].path for hits in top_k(IndexReader.open(tmp_path), VECTORS[[3, 55]], 1)] == ["003.png", "055.png"]
 
 
 def test_float32_can_be_compressed_later_and_restored_only_where_it_was_kept(tmp_path: Path) -> None:
     write(tmp_path, "float32")
     write(tmp_path, "int8+full")
     write(tmp_path, "float32")
-    assert np.array_equal(Index.open(tmp_path).vectors(np.arange(60)), VECTORS)
+    assert np.array_equal(IndexReader.open(tmp_path).vectors(np.arange(60)), VECTORS)
     write(tmp_path, "int8")
     with pytest.raises(StoreError, match=r"stored as int8, from which float32 cannot be made"):
         write(tmp_path, "float32")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from embedlab_core.errors import IndexWriteError, ModelMismatchError
-from embedlab_core.index.reader import SHARDS, Index
+from embedlab_core.index.reader import SHARDS, IndexReader
 from embedlab_core.index.writer import SHARD_ROWS, IndexWriter
 from tests.support import Vectors, columns, make_rows, open_writer, random_units, unit
 
@@ -16,7 +16,7 @@ VECTORS = random_units(8, 4)
 
 
 def paths(directory: Path) -> list[str]:
-    return [path for shard in Index.open(directory).shards for path in shard.paths.tolist()]
+    return [path for shard in IndexReader.open(directory).shards for path in shard.paths.tolist()]
 
 
 def shard_files(directory: Path) -> list[str]:
@@ -33,7 +33,7 @@ def test_appended_rows_stay_in_order_and_are_on_disk_at_once(tmp_path: Path) -> 
         assert paths(tmp_path) == ["a", "b"]
         append(writer, "dc")
         assert paths(tmp_path) == ["a", "b", "d", "c"]
-    index = Index.open(tmp_path)
+    index = IndexReader.open(tmp_path)
     assert len(index) == 4
     assert np.array_equal(index.vectors(np.array([2, 0])), VECTORS[[0, 0]])
 
@@ -44,7 +44,7 @@ def test_a_row_of_a_known_path_replaces_the_old_one(tmp_path: Path) -> None:
         append(writer, "xy")
         append(writer, "bz", VECTORS[5:7])
     assert sorted(paths(tmp_path)) == ["a", "b", "c", "x", "y", "z"]
-    table = columns(Index.open(tmp_path))
+    table = columns(IndexReader.open(tmp_path))
     assert table["b"]["vectors"] == VECTORS[5].tobytes()
     assert table["a"]["vectors"] == VECTORS[0].tobytes()
     assert table["c"]["vectors"] == VECTORS[2].tobytes()
@@ -73,7 +73,7 @@ def test_dropping_everything_leaves_an_empty_index(tmp_path: Path) -> None:
         append(writer, "abc")
         writer.drop(["a", "b", "c"])
         writer.finish(writer.manifest)
-    assert len(Index.open(tmp_path)) == 0
+    assert len(IndexReader.open(tmp_path)) == 0
     assert shard_files(tmp_path) == []
 
 
@@ -85,7 +85,7 @@ def test_finish_merges_small_shards_in_order(tmp_path: Path) -> None:
         writer.finish(writer.manifest)
     assert len(shard_files(tmp_path)) == 1
     assert paths(tmp_path) == ["c", "a", "b", "f", "e", "d"]
-    assert columns(Index.open(tmp_path))["e"]["vectors"] == VECTORS[1].tobytes()
+    assert columns(IndexReader.open(tmp_path))["e"]["vectors"] == VECTORS[1].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_shards_are_merged_up_to_their_full_size(tmp_path: Path, before: list[in
         for part in np.split(names, np.cumsum(before)[:-1]):
             writer.append(make_rows(np.ones((len(part), 1), np.float32), part.tolist()))
         writer.finish(writer.manifest)
-    index = Index.open(tmp_path)
+    index = IndexReader.open(tmp_path)
     assert [len(shard) for shard in index.shards] == after
     assert paths(tmp_path) == names.tolist()
 
@@ -121,7 +121,7 @@ def test_a_second_writer_goes_on_where_the_first_ended(tmp_path: Path) -> None:
 def test_a_new_shard_never_takes_the_name_of_one_that_a_reader_has_open(tmp_path: Path) -> None:
     with open_writer(tmp_path, 4) as writer:
         append(writer, "ab")
-    reader = Index.open(tmp_path)
+    reader = IndexReader.open(tmp_path)
     with open_writer(tmp_path, 4) as writer:
         append(writer, "ab", VECTORS[4:])
         append(writer, "cd", VECTORS[6:])
@@ -171,7 +171,7 @@ def test_a_damaged_shard_is_named_and_left_out_and_no_other(
         assert "2 images are embedded again" in warning
         append(writer, "cd", VECTORS[4:])
     assert sorted(paths(tmp_path)) == ["a", "b", "c", "d", "e", "f"]
-    assert columns(Index.open(tmp_path))["c"]["vectors"] == VECTORS[4].tobytes()
+    assert columns(IndexReader.open(tmp_path))["c"]["vectors"] == VECTORS[4].tobytes()
 
 
 def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
@@ -206,12 +206,12 @@ def _append_with_little_room(directory: Path) -> None:
 def test_no_room_leaves_the_old_index_whole(tmp_path: Path) -> None:
     with open_writer(tmp_path, 64) as writer:
         writer.append(make_rows(random_units(3, 64), ["a", "b", "c"]))
-    before = columns(Index.open(tmp_path))
+    before = columns(IndexReader.open(tmp_path))
     child = multiprocessing.get_context("spawn").Process(target=_append_with_little_room, args=(tmp_path,))
     child.start()
     child.join()
     assert child.exitcode == 0
-    assert columns(Index.open(tmp_path)) == before
+    assert columns(IndexReader.open(tmp_path)) == before
     assert shard_files(tmp_path) == ["000000.npz"]
 
 
@@ -225,4 +225,4 @@ def test_vectors_keep_every_bit(tmp_path: Path) -> None:
     vectors = unit(np.random.default_rng(3).normal(size=(100, 7)) * 1e-3)
     with open_writer(tmp_path, 7) as writer:
         writer.append(make_rows(vectors, [str(number) for number in range(100)]))
-    assert Index.open(tmp_path).vectors(np.arange(100)).tobytes() == vectors.tobytes()
+    assert IndexReader.open(tmp_path).vectors(np.arange(100)).tobytes() == vectors.tobytes()

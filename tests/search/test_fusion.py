@@ -11,7 +11,7 @@ from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import QueryError
 from embedlab_core.images.decode import decode_image
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.fusion import fused_index, fused_queries
 from embedlab_core.search.queries import image_queries
 from embedlab_core.search.rank import top_k
@@ -26,10 +26,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(images: Path, tiny: OnnxEncoder, other: OnnxEncoder, tmp_path_factory: pytest.TempPathFactory) -> Index:
+def both(images: Path, tiny: OnnxEncoder, other: OnnxEncoder, tmp_path_factory: pytest.TempPathFactory) -> IndexReader:
     out = tmp_path_factory.mktemp("both")
     embed_folder(str(images), out, Ensemble([tiny, other]), EmbedOptions())
-    return Index.open(out)
+    return IndexReader.open(out)
 
 
 def query(images: Path, ensemble: Ensemble) -> np.ndarray:
@@ -38,7 +38,7 @@ def query(images: Path, ensemble: Ensemble) -> np.ndarray:
 
 
 def test_an_ensemble_holds_the_vectors_of_its_models_side_by_side(
-    both: Index, images: Path, tiny: OnnxEncoder, other: OnnxEncoder
+    both: IndexReader, images: Path, tiny: OnnxEncoder, other: OnnxEncoder
 ) -> None:
     data = (images / "000.png").read_bytes()
     parts = [
@@ -50,24 +50,24 @@ def test_an_ensemble_holds_the_vectors_of_its_models_side_by_side(
 
 def test_a_single_model_is_left_as_it_is(images: Path, tiny: OnnxEncoder, tmp_path: Path) -> None:
     embed_folder(str(images), tmp_path, Ensemble([tiny]), EmbedOptions())
-    index = Index.open(tmp_path)
+    index = IndexReader.open(tmp_path)
     vector = query(images, Ensemble([tiny]))
     assert np.array_equal(fused_queries(index, vector), vector)
     assert fused_index(index) is index
 
 
 def test_all_weight_on_one_model_ranks_and_scores_as_that_model_alone(
-    both: Index, images: Path, tiny: OnnxEncoder, other: OnnxEncoder, tmp_path: Path
+    both: IndexReader, images: Path, tiny: OnnxEncoder, other: OnnxEncoder, tmp_path: Path
 ) -> None:
     embed_folder(str(images), tmp_path, Ensemble([other]), EmbedOptions())
-    (alone,) = top_k(Index.open(tmp_path), query(images, Ensemble([other])), 20)
+    (alone,) = top_k(IndexReader.open(tmp_path), query(images, Ensemble([other])), 20)
     (fused,) = top_k(both, fused_queries(both, query(images, Ensemble([tiny, other])), (0.0, 1.0)), 20)
     assert [hit.path for hit in fused] == [hit.path for hit in alone]
     assert [hit.score for hit in fused] == pytest.approx([hit.score for hit in alone], abs=1e-5)
 
 
 def test_the_ranking_is_that_of_the_mean_of_z_scores(
-    both: Index, images: Path, tiny: OnnxEncoder, other: OnnxEncoder
+    both: IndexReader, images: Path, tiny: OnnxEncoder, other: OnnxEncoder
 ) -> None:
     vector = query(images, Ensemble([tiny, other]))
     stored = both.vectors(np.arange(len(both)))
@@ -78,7 +78,7 @@ def test_the_ranking_is_that_of_the_mean_of_z_scores(
     assert hits[0].score == pytest.approx(1, abs=1e-5)
 
 
-def test_images_compared_with_each_other_are_fused_too(both: Index) -> None:
+def test_images_compared_with_each_other_are_fused_too(both: IndexReader) -> None:
     fused = fused_index(both, (1.0, 3.0))
     vectors = fused.vectors(np.arange(len(both)))
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
@@ -86,7 +86,7 @@ def test_images_compared_with_each_other_are_fused_too(both: Index) -> None:
 
 
 @pytest.mark.parametrize(("weights", "message"), [((1.0,), "1 fusion weights for 2"), ((0.0, 0.0), "all fusion")])
-def test_weights_that_do_not_fit_are_refused(both: Index, weights: tuple[float, ...], message: str) -> None:
+def test_weights_that_do_not_fit_are_refused(both: IndexReader, weights: tuple[float, ...], message: str) -> None:
     with pytest.raises(QueryError, match=message):
         fused_index(both, weights)
 

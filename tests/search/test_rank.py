@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedlab_core.index import reader
-from embedlab_core.index.reader import Index
+from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.rank import percentiles, top_k
 from tests.support import Vectors, make_index, random_units, unit
 
-NewIndex = Callable[..., Index]
+NewIndex = Callable[..., IndexReader]
 
 
 @st.composite
@@ -33,7 +33,7 @@ def oracle(vectors: Vectors, names: list[str], query: Vectors, k: int) -> list[t
     return sorted(zip(names, scores, strict=True), key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
-def found(index: Index, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
+def found(index: IndexReader, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
     return [[(hit.path, hit.score) for hit in hits] for hits in top_k(index, queries, k)]
 
 
@@ -73,7 +73,7 @@ def test_shards_their_order_and_block_size_do_not_matter(
     wanted = found(whole, vectors, 5)
     assert found(cut, vectors, 5) == wanted
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader.Index.blocks, "__defaults__", (block_rows,))
+        patch.setattr(reader.IndexReader.blocks, "__defaults__", (block_rows,))
         assert found(cut, vectors, 5) == wanted
 
 
