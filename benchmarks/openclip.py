@@ -54,17 +54,17 @@ def main() -> None:
         decoding(root)
 
 
-def save_checkpoint(folder: Path) -> Path:
-    """A ViT-B-32 of seeded random weights as open_clip saves one."""
+def save_checkpoint(folder: Path, architecture: str = "ViT-B-32") -> Path:
+    """A model of seeded random weights as open_clip saves one."""
     import open_clip
     import torch
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    model = open_clip.create_model("ViT-B-32")
+    model = open_clip.create_model(architecture)
     folder.mkdir()
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
-    config = {"model_cfg": open_clip.get_model_config("ViT-B-32"), "preprocess_cfg": {}}
+    config = {"model_cfg": open_clip.get_model_config(architecture), "preprocess_cfg": {}}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     return folder
 

@@ -12,10 +12,10 @@ ROOT = Path(__file__).resolve().parents[1]
 EMBEDLAB = [sys.executable, str(ROOT / "embedlab.py")]
 
 
-def seconds(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
-    """Wall seconds of one run from the root of the checkout. Raises CalledProcessError if it fails."""
+def seconds(command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path = ROOT) -> float:
+    """Wall seconds of one run in `folder`. Raises CalledProcessError if it fails."""
     started = time.perf_counter()
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, check=True)
+    subprocess.run(command, cwd=folder, env={**os.environ, **(environment or {})}, capture_output=True, check=True)
     return time.perf_counter() - started
 
 

@@ -45,6 +45,27 @@ def write_timm_tower(folder: Path) -> Path:
     return _write(folder, {"model_cfg": model, "preprocess_cfg": preprocess})
 
 
+def write_siglip(folder: Path) -> Path:
+    """SigLIP's kind (Zhai et al. 2023): attention-pooled timm tower, text read from its last token, sentence pieces."""
+    sentence_pieces().save_pretrained(folder)
+    vision = {"timm_model_name": "test_vit", "timm_pool": "map", "timm_proj": "none", "image_size": 160}
+    text = {
+        "context_length": 16,
+        "vocab_size": 256,
+        "layers": 1,
+        "width": 64,
+        "heads": 2,
+        "hf_tokenizer_name": str(folder),
+        "tokenizer_kwargs": {"clean": "canonicalize"},
+        "no_causal_mask": True,
+        "proj_bias": True,
+        "pool_type": "last",
+    }
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "squash"}
+    model = {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text, "custom_text": True, "init_logit_bias": -10}
+    return _write(folder, {"model_cfg": model, "preprocess_cfg": preprocess})
+
+
 def write_hf_text_tower(folder: Path, bert: Path) -> Path:
     """CLIP's image tower with a text tower of `bert`'s kind, which lies in a folder of its own.
 
@@ -105,6 +126,27 @@ def hf_tokenizer(padding_side: str = "right") -> Any:
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
+
+
+def sentence_pieces() -> Any:
+    """T5's kind of tokenizer, as SigLIP has it: a unigram model over ASCII, padded with the token that ends a text."""
+    import transformers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    pieces = [
+        "</s>",
+        "<unk>",
+        "\u2581",
+        *string.ascii_lowercase,
+        *string.digits,
+        *(f"\u2581{word}" for word in _WORDS[:8]),
+    ]
+    tokenizer = Tokenizer(models.Unigram([(piece, -float(len(pieces) - len(piece))) for piece in pieces], unk_id=1))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 0)])
+    fast: Any = transformers.PreTrainedTokenizerFast
+    return fast(tokenizer_object=tokenizer, pad_token="</s>", eos_token="</s>", unk_token="<unk>")
 
 
 def _write(folder: Path, config: dict[str, Any], seed: int = 0) -> Path:

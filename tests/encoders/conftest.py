@@ -21,6 +21,7 @@ from tests.checkpoints import (
     publish_hf_text_tower,
     write_bert,
     write_hf_text_tower,
+    write_siglip,
     write_timm_tower,
     write_tiny_vit,
 )
@@ -56,6 +57,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("hub")
     write_tiny_vit(root / "tests" / "tiny-vit")
     write_timm_tower(root / "tests" / "timm-tower")
+    write_siglip(root / "local" / "siglip")
     bert = write_bert(root / "tests" / "bert")
     local = write_hf_text_tower(root / "local" / "hf-text-tower", bert)
     publish_hf_text_tower(local, bert, root / "tests" / "hf-text-tower", "tests/bert")
@@ -174,6 +176,12 @@ def timm_tower(weights_root: Path, checkpoints: Path) -> Pair:
 
 
 @pytest.fixture(scope="session")
+def siglip(weights_root: Path, checkpoints: Path) -> Pair:
+    name = f"local-dir:{checkpoints / 'local' / 'siglip'}"
+    return _pair(pull_into(weights_root, name), name)
+
+
+@pytest.fixture(scope="session")
 def hf_text_tower(weights_root: Path, checkpoints: Path) -> Pair:
     name = f"local-dir:{checkpoints / 'local' / 'hf-text-tower'}"
     return _pair(pull_into(weights_root, name), name)
@@ -189,7 +197,7 @@ def _pair(spec: ModelSpec, model_name: str, pretrained: str | None = None) -> Pa
     return Pair(encoder, model.eval(), open_clip.get_tokenizer(model_name), transform)
 
 
-@pytest.fixture(scope="session", params=["vit_b_32", "timm_tower", "hf_text_tower"])
+@pytest.fixture(scope="session", params=["vit_b_32", "timm_tower", "siglip", "hf_text_tower"])
 def pair(request: pytest.FixtureRequest) -> Pair:
     value = request.getfixturevalue(request.param)
     assert isinstance(value, Pair)

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from embedlab_core.encoders.prompts import clean_prompt
 from embedlab_core.encoders.tokenizer import separator_to_strip, tokenizer_of
 from embedlab_core.errors import ModelError
-from tests.checkpoints import hf_tokenizer
+from tests.checkpoints import hf_tokenizer, sentence_pieces
 
 WORDS = "a the cat photo login screen Bücher naïve café THE END iPhone 3d co-op rock'n'roll e.g. antidisestablishment"
 WRITTEN = [
@@ -108,6 +108,12 @@ def test_a_fast_tokenizer_is_the_same_on_1000_strings(
 ) -> None:
     source = new_hf_tokenizer(padding_side, clean=clean)
     assert differences(source, saved(source, tmp_path), varied_strings(1000, seed=7)) == {}
+
+
+def test_sentence_pieces_are_the_same_on_1000_strings(tmp_path: Path) -> None:
+    sentence_pieces().save_pretrained(tmp_path / "hf")
+    source = HFTokenizer(str(tmp_path / "hf"), context_length=16, clean="canonicalize")
+    assert differences(source, saved(source, tmp_path), varied_strings(1000, seed=8)) == {}
 
 
 def test_the_separator_is_stripped_only_where_open_clip_strips_it(
