@@ -13,7 +13,7 @@ from lite_lib.items import Item
 from lite_lib.measure import Array, recall
 from lite_lib.train import Model, image_top, text_top
 
-LOOKS_SHARE = 0.5  # of a cosine between images
+LOOKS_SHARE = 0.3  # of a cosine between images
 
 
 @dataclass

@@ -20,6 +20,7 @@ from lite_lib.graph import Geometry, save_bottom
 from lite_lib.items import DRAWS, Item, held_out, read_items
 from lite_lib.judge import Held, image_vectors
 from lite_lib.measure import different, measure_copies
+from lite_lib.quality import DUPLICATE
 from lite_lib.split import near_equal, train_part
 from lite_lib.towers import ImageTower, TextTower, load_image_tower, load_minilm
 from lite_lib.train import Model, Training, image_top, nearest, prototypes, text_top
@@ -154,16 +155,16 @@ def raw_threshold(ready: Prepared, model: Model) -> float:
     """The raw cosine that is to become 0.92.
 
     The lowest at which pairs of photos and copies reach PRECISION, and mild copies MILD_PRECISION: screens and charts
-    of one kind are more alike than photos are.
+    of one kind are more alike than photos are. At most 0.92: the constant coordinate can only raise a cosine.
     """
     vectors = image_vectors(model, ready.held.maps, ready.held.means)
     mild = image_vectors(model, ready.mild_maps, ready.mild_means).reshape(-1, len(COPY_KINDS), vectors.shape[1])
     apart = different(ready.held.items, ready.held_pixels)
     measured = measure_copies(vectors, vectors[::4], mild, apart, 0)
     raw = ready.held.pairs(model, vectors).threshold(PRECISION)
-    while raw < 0.918 and measured.precision(raw)[0] < MILD_PRECISION:
+    while raw < DUPLICATE and measured.precision(raw)[0] < MILD_PRECISION:
         raw += 0.002
-    return raw
+    return min(raw, DUPLICATE)
 
 
 def mean_vectors(ready: Prepared, model: Model, geometry: Geometry) -> dict[str, Array]:
