@@ -37,10 +37,12 @@ class Source:
         return self._rng.standard_normal((count, len(self._scale)), dtype=np.float32) * self._scale
 
 
-def write_index(directory: Path, count: int, dim: int = 512, seed: int = 0) -> tuple[IndexReader, Source]:
-    """An index of `count` images of a model that does not exist, and where more such vectors come from."""
+def write_index(
+    directory: Path, count: int, dim: int = 512, seed: int = 0, model: ModelRef | None = None
+) -> tuple[IndexReader, Source]:
+    """An index of `count` images, by default of a model that does not exist, and where more such vectors come from."""
     source = Source(count, dim, seed)
-    with IndexWriter(directory, (ModelRef("synthetic", "0" * 12, dim),), "photos") as writer:
+    with IndexWriter(directory, (model or ModelRef("synthetic", "0" * 12, dim),), "photos") as writer:
         for start in range(0, count, SHARD_ROWS):
             writer.append(_rows(source.draw(min(SHARD_ROWS, count - start)), start))
     return IndexReader.open(directory), source
