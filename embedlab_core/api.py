@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from embedlab_core.analysis.analyze import Analysis, analyze
+from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
@@ -48,7 +49,12 @@ class Index:
         return search(self.reader, self.ensemble, cache, queries, k, explain, fusion_weights)
 
     def analyze(
-        self, dup_threshold: float = 0.92, anomaly_top: int = 8, k: int = 5, fusion_weights: Sequence[float] = ()
+        self,
+        dup_threshold: float = 0.92,
+        anomaly_top: int = 8,
+        k: int | None = None,
+        fusion_weights: Sequence[float] = (),
+        anomaly_method: AnomalyMethod = DEFAULT_METHOD,
     ) -> Analysis:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
-        return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k)
+        return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k, anomaly_method)

@@ -1,6 +1,7 @@
 """embedlab analyze"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from embedlab_core.cli.options import (
     json_option,
     reports_errors,
 )
+
+if TYPE_CHECKING:
+    from embedlab_core.analysis.anomalies import AnomalyMethod
 
 
 @click.command("analyze")
@@ -27,7 +31,16 @@ from embedlab_core.cli.options import (
     "--anomaly-top", type=click.IntRange(min=0), default=8, show_default=True, help="Number of anomalies to list."
 )
 @click.option(
-    "--k", type=click.IntRange(min=1), default=5, show_default=True, help="Neighbours that decide how isolated one is."
+    "--anomaly-method",
+    type=click.Choice(["knn", "lof", "kde"]),
+    default="knn",
+    show_default=True,
+    help="How oddness is measured: distance to the nearest neighbours, local outlier factor, or kernel density.",
+)
+@click.option(
+    "--k",
+    type=click.IntRange(min=1),
+    help="Neighbours that decide how isolated one is.  [default: 5, or all others if there are fewer]",
 )
 @fusion_weight_option
 @json_option
@@ -37,7 +50,8 @@ def command(
     index_dir: Path,
     dup_threshold: float,
     anomaly_top: int,
-    k: int,
+    anomaly_method: "AnomalyMethod",
+    k: int | None,
     fusion_weights: tuple[float, ...],
     as_json: bool,
     explain: bool,
@@ -47,7 +61,7 @@ def command(
     from embedlab_core.cli.output import analysis_json, analysis_table
 
     index = Index.open(index_dir)
-    analysis = index.analyze(dup_threshold, anomaly_top, k, fusion_weights)
+    analysis = index.analyze(dup_threshold, anomaly_top, k, fusion_weights, anomaly_method)
     render = analysis_json if as_json else analysis_table
     for line in render(index.manifest, analysis, explain):
         click.echo(line)

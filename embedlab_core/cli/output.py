@@ -60,6 +60,7 @@ def analysis_json(manifest: Manifest, analysis: Analysis, explain: bool) -> Iter
                 {"tightest": _score(group.tightest), "loosest": _score(group.loosest)} for group in analysis.groups
             ],
             "anomaly_scores": [_score(anomaly.score) for anomaly in analysis.anomalies],
+            "anomaly_raw": [_score(anomaly.raw) for anomaly in analysis.anomalies],
         }
     yield json.dumps(document)
 
@@ -70,9 +71,9 @@ def analysis_table(manifest: Manifest, analysis: Analysis, explain: bool) -> Ite
         facts = f"  (cosine {group.loosest:.4f} to {group.tightest:.4f})" if explain else ""
         yield f"{number:>4}  {len(group.paths)} images{facts}"
         yield from (f"      {printable(path)}" for path in group.paths)
-    yield f"{len(analysis.anomalies)} anomalies, by mean cosine distance to the nearest neighbours"
+    yield f"{len(analysis.anomalies)} anomalies, by robust z-score of their isolation"
     for rank, anomaly in enumerate(analysis.anomalies, start=1):
-        yield f"{rank:>4}  {anomaly.score:.4f}  {printable(anomaly.path)}"
+        yield f"{rank:>4}  {anomaly.score:>6.2f}  {printable(anomaly.path)}"
 
 
 def models_json(models: Sequence[KnownModel]) -> Iterator[str]:

@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedlab_core.analysis import anomalies as anomalies_module
-from embedlab_core.analysis.anomalies import knn_distances
+from embedlab_core.analysis.anomalies import knn_distance, nearest_neighbours
 from embedlab_core.index.reader import IndexReader
 from tests.support import Vectors, make_index, random_units, unit
+
+
+def knn_distances(index: IndexReader, labels: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.float64]:
+    return knn_distance(nearest_neighbours(index, labels, k))
 
 
 def oracle(vectors: Vectors, labels: npt.NDArray[np.int64], k: int) -> list[float]:
