@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 METHODS: tuple[AnomalyMethod, ...] = ("knn", "lof", "kde")
 SEEDS = range(5)
 INLIERS, SHARE = 190, 0.05
-# Inliers, outliers. The first two are far apart, the last two near.
+# Inliers, outliers.
 MIXES = (
     ("charts", "flickr8k"),
     ("assets", "emoji"),

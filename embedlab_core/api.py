@@ -6,6 +6,7 @@ from pathlib import Path
 
 from embedlab_core.analysis.analyze import Analysis, analyze
 from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod
+from embedlab_core.analysis.quality import QualityReport, quality_report
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
@@ -58,3 +59,7 @@ class Index:
     ) -> Analysis:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
         return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k, anomaly_method)
+
+    def quality(self) -> QualityReport:
+        """Images with quality flags, and files that could not be decoded."""
+        return quality_report(self.reader)

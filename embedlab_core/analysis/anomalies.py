@@ -46,7 +46,8 @@ class Neighbours:
     def reach(self) -> Distances:
         """float64 (n,): the distance of the k-th neighbour, or of the last there is; 0 for an image without any."""
         nearest = self.distances[:, : self.k]
-        return np.where(np.isfinite(nearest), nearest, 0.0).max(axis=1)
+        reach: Distances = np.where(np.isfinite(nearest), nearest, 0.0).max(axis=1)
+        return reach
 
 
 def nearest_neighbours(index: IndexReader, labels: npt.NDArray[np.int64], k: int) -> Neighbours:
@@ -78,10 +79,10 @@ def raw_scores(neighbours: Neighbours, method: AnomalyMethod) -> Distances:
 
 
 def robust_z(raw: Distances) -> Distances:
-    """Robust z-scores of float64 (n,): distance from the median in robust standard deviations (Iglewicz & Hoaglin 1993).
+    """float64 (n,) -> robust z-scores: distance from the median in robust standard deviations.
 
-    Raw scores shrink as an index grows and differ between models; these are measured against the index's own
-    distribution, so that 3.5 is an outlier (their rule) in any. Where more than half of the scores are equal, the mean
+    Iglewicz & Hoaglin 1993. Raw scores shrink as an index grows and differ between models; these are measured against
+    the index's own distribution, so that 3.5 is an outlier (their rule) in any. Where more than half of the scores are equal, the mean
     absolute deviation takes the place of the median one; all are 0 where all scores are equal.
     """
     if raw.size == 0:
@@ -90,7 +91,8 @@ def robust_z(raw: Distances) -> Distances:
     # Sorted, so that the sum does not depend on the order of the shards.
     deviations = np.sort(np.abs(centred))
     sigma = _MEDIAN_TO_SIGMA * np.median(deviations) or _MEAN_TO_SIGMA * deviations.mean()
-    return centred / sigma if sigma else np.zeros_like(raw)
+    z: Distances = centred / (sigma or 1.0)
+    return z
 
 
 def knn_distance(neighbours: Neighbours) -> Distances:
@@ -98,7 +100,8 @@ def knn_distance(neighbours: Neighbours) -> Distances:
     Angiulli & Pizzuti 2002."""
     nearest = neighbours.distances[:, : neighbours.k]
     counted = np.isfinite(nearest)
-    return nearest.sum(axis=1, where=counted) / np.maximum(counted.sum(axis=1), 1)
+    mean: Distances = nearest.sum(axis=1, where=counted) / np.maximum(counted.sum(axis=1), 1)
+    return mean
 
 
 def local_outlier_factor(neighbours: Neighbours) -> Distances:
@@ -140,7 +143,8 @@ _METHODS: dict[AnomalyMethod, Callable[[Neighbours], Distances]] = {
 def _mean(values: Distances, inside: npt.NDArray[np.bool_]) -> Distances:
     """Row means of what is inside; 0 for rows where nothing is. Sorted first: ties come in any order."""
     ordered = np.sort(np.where(inside, values, 0.0), axis=1)
-    return ordered.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+    mean: Distances = ordered.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+    return mean
 
 
 def _nearest(

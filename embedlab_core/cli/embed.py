@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from embedlab_core.cli.options import printable, quiet_option, reports_errors
+from embedlab_core.cli.options import QualityFlagList, printable, quiet_option, reports_errors
 
 if TYPE_CHECKING:
     from embedlab_core.encoders.base import Precision
     from embedlab_core.encoders.open import Device
+    from embedlab_core.images.quality import QualityFlag
 
 
 @click.command("embed")
@@ -60,6 +61,14 @@ if TYPE_CHECKING:
     "for exact ranking.  [default: as the index is, else float32]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed, recorded.")
+@click.option(
+    "--exclude-flagged",
+    type=QualityFlagList(),
+    default=(),
+    metavar="FLAG,…",
+    help="Leave images with any of these quality flags out of the index: blank, low-entropy, dark, overexposed, "
+    "blurred, tiny, extreme-aspect. A later run without it brings them in.",
+)
 @click.option("--recursive/--no-recursive", default=True, show_default=True, help="Also take images in subfolders.")
 @quiet_option
 @reports_errors
@@ -73,6 +82,7 @@ def command(
     workers: int,
     store: str | None,
     seed: int,
+    exclude_flagged: "tuple[QualityFlag, ...]",
     recursive: bool,
     quiet: bool,
 ) -> None:
@@ -92,7 +102,7 @@ def command(
     batch = batch_size or default_batch_size(device)
     ensemble = Ensemble([open_encoder(spec, device, precision, batch) for spec in specs])
     kept = None if store is None else Store.parse(store)
-    options = EmbedOptions(batch_size=batch, workers=workers, recursive=recursive, seed=seed, store=kept)
+    options = EmbedOptions(batch, workers, recursive, seed, kept, exclude_flagged)
     hidden = quiet or not sys.stderr.isatty()
     with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=hidden, show_pos=True) as bar:
 

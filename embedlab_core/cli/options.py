@@ -42,6 +42,23 @@ class CosineThreshold(click.FloatRange):
         return number
 
 
+class QualityFlagList(click.ParamType):
+    """Quality flags with commas between them."""
+
+    name = "flags"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        from embedlab_core.images.quality import FLAGS
+
+        flags = tuple(flag.strip() for flag in value.split(","))
+        for flag in flags:
+            if flag not in FLAGS:
+                self.fail(f"{flag!r} is no quality flag; choose from {', '.join(FLAGS)}", param, ctx)
+        return flags
+
+
 def printable(text: str) -> str:
     """File names that are not valid Unicode, or that would move the cursor, are shown with escapes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

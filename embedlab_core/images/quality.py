@@ -37,7 +37,7 @@ class QualityThresholds:
     """Where a score becomes a flag. Scores at a threshold are not flagged.
 
     blank_contrast: grey levels. Noise of a camera or a JPEG in an even area stays below 2 of 255.
-    low_entropy: bits. Below half a bit nearly all pixels share one level: a dot on a plain ground. Drawn icons have 0.7.
+    low_entropy: bits. Below half a bit nearly all pixels share one level: a dot on a plain ground. Icons have 0.7.
     dark_brightness: mean luma. Below 16 most of the picture is the black of video; night skies with a subject have 20.
     overexposed_brightness, overexposed_contrast: mean luma and grey levels. A page of text is as bright, but not as
     flat: it has 16 or more.
