@@ -4,14 +4,20 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from embedlab_core.analysis.analyze import Analysis, analyze
 from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod
+from embedlab_core.analysis.clusters import Cluster, cluster_images, vocabulary
+from embedlab_core.analysis.labels import Labelling, label_images
 from embedlab_core.analysis.quality import QualityReport, quality_report
 from embedlab_core.encoders.ensemble import Ensemble
+from embedlab_core.errors import LabelError
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_index
+from embedlab_core.search.queries import text_queries
 from embedlab_core.search.search import QuerySet, SearchResult, search
 
 
@@ -42,12 +48,15 @@ class Index:
 
         return Ensemble([OnnxEncoder(model_of_index(model)) for model in self.manifest.models])
 
+    @property
+    def _cache(self) -> QueryCache:
+        return QueryCache(self.reader.directory, " + ".join(map(str, self.manifest.models)))
+
     def search_each(
         self, queries: QuerySet, k: int = 5, explain: bool = False, fusion_weights: Sequence[float] = ()
     ) -> list[SearchResult]:
         """The k nearest images of every query; see `embedlab_core.search.search.search`."""
-        cache = QueryCache(self.reader.directory, " + ".join(map(str, self.manifest.models)))
-        return search(self.reader, self.ensemble, cache, queries, k, explain, fusion_weights)
+        return search(self.reader, self.ensemble, self._cache, queries, k, explain, fusion_weights)
 
     def analyze(
         self,
@@ -63,3 +72,20 @@ class Index:
     def quality(self) -> QualityReport:
         """Images with quality flags, and files that could not be decoded."""
         return quality_report(self.reader)
+
+    def label(self, labels: Sequence[str], fusion_weights: Sequence[float] = ()) -> Labelling:
+        """The nearest of some labels for every image; see `embedlab_core.analysis.labels.label_images`."""
+        return label_images(self.reader, self.ensemble, self._cache, labels, fusion_weights)
+
+    def clusters(
+        self, phrases: Sequence[str] = (), count: int | None = None, fusion_weights: Sequence[float] = ()
+    ) -> tuple[Cluster, ...]:
+        """What is here, named by `phrases` or the vocabulary that ships with embedlab; see
+        `embedlab_core.analysis.clusters.cluster_images`."""
+        if len(self) == 0:
+            raise LabelError(f"{self.reader.directory}: the index holds no images; run embed on a folder that has some")
+        phrases = phrases or vocabulary()
+        queries, _ = text_queries(phrases, self.ensemble, self._cache)
+        index = fused_index(self.reader, fusion_weights)
+        vectors = np.stack([query.vector for query in queries])
+        return cluster_images(index, phrases, index.exact_queries(vectors), count)

@@ -235,7 +235,6 @@ def _described(manifest: Manifest, ensemble: Ensemble, options: EmbedOptions) ->
         options={
             "recursive": options.recursive,
             "batch_size": options.batch_size,
-            "workers": options.workers,
             "exclude_flagged": list(options.exclude_flagged),
         },
         runtime=ensemble.runtime,

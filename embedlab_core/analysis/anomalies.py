@@ -82,8 +82,8 @@ def robust_z(raw: Distances) -> Distances:
     """float64 (n,) -> robust z-scores: distance from the median in robust standard deviations.
 
     Iglewicz & Hoaglin 1993. Raw scores shrink as an index grows and differ between models; these are measured against
-    the index's own distribution, so that 3.5 is an outlier (their rule) in any. Where more than half of the scores are equal, the mean
-    absolute deviation takes the place of the median one; all are 0 where all scores are equal.
+    the index's own distribution, so that 3.5 is an outlier (their rule) in any. Where more than half of the scores are
+    equal, the mean absolute deviation takes the place of the median one; all are 0 where all scores are equal.
     """
     if raw.size == 0:
         return raw

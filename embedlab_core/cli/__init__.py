@@ -8,7 +8,7 @@ import click
 
 import embedlab_core
 
-_COMMANDS = ("embed", "search", "analyze", "quality", "models")
+_COMMANDS = ("embed", "search", "analyze", "label", "quality", "models")
 
 
 class _LazyGroup(click.Group):

@@ -1,5 +1,7 @@
 """embedlab analyze"""
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Neighbours that decide how isolated one is.  [default: 5, or all others if there are fewer]",
 )
+@click.option("--q-text", "labels", multiple=True, metavar="TEXT", help="A label to sort images by; repeatable.")
 @fusion_weight_option
 @json_option
 @explain_option
@@ -52,16 +55,31 @@ def command(
     anomaly_top: int,
     anomaly_method: "AnomalyMethod",
     k: int | None,
+    labels: tuple[str, ...],
     fusion_weights: tuple[float, ...],
     as_json: bool,
     explain: bool,
 ) -> None:
     """Group near-duplicates and rank the most isolated images."""
     from embedlab_core.api import Index
+    from embedlab_core.cli.label_output import counts_table, label_facts
     from embedlab_core.cli.output import analysis_json, analysis_table
+    from embedlab_core.cli.quality_output import flagged_entries, quality_table
 
     index = Index.open(index_dir)
     analysis = index.analyze(dup_threshold, anomaly_top, k, fusion_weights, anomaly_method)
-    render = analysis_json if as_json else analysis_table
-    for line in render(index.manifest, analysis, explain):
+    labelling = index.label(labels, fusion_weights) if labels else None
+    quality = index.quality() if explain else None
+    lines: Iterable[str]
+    if as_json:
+        facts = {"quality_flags": flagged_entries(quality)} if quality else {}
+        facts |= label_facts(analysis, labelling, explain) if labelling else {}
+        lines = analysis_json(index.manifest, analysis, explain, facts)
+    else:
+        lines = chain(
+            analysis_table(index.manifest, analysis, explain),
+            counts_table(labelling) if labelling else (),
+            quality_table(quality) if quality else (),
+        )
+    for line in lines:
         click.echo(line)

@@ -42,7 +42,7 @@ class CosineThreshold(click.FloatRange):
         return number
 
 
-class QualityFlagList(click.ParamType):
+class QualityFlagList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Quality flags with commas between them."""
 
     name = "flags"

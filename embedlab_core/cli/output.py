@@ -1,8 +1,9 @@
 """Results -> lines of JSON or of a table."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from embedlab_core.analysis.analyze import Analysis
@@ -46,7 +47,9 @@ def search_table(results: Sequence[SearchResult]) -> Iterator[str]:
             yield line
 
 
-def analysis_json(manifest: Manifest, analysis: Analysis, explain: bool) -> Iterator[str]:
+def analysis_json(
+    manifest: Manifest, analysis: Analysis, explain: bool, more: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[str]:
     """One object. What --explain adds stands under keys of its own, so that the two lists never change shape."""
     document: dict[str, Any] = {
         "duplicate_groups": [list(group.paths) for group in analysis.groups],
@@ -62,7 +65,7 @@ def analysis_json(manifest: Manifest, analysis: Analysis, explain: bool) -> Iter
             "anomaly_scores": [_score(anomaly.score) for anomaly in analysis.anomalies],
             "anomaly_raw": [_score(anomaly.raw) for anomaly in analysis.anomalies],
         }
-    yield json.dumps(document)
+    yield json.dumps(document | {**more})
 
 
 def analysis_table(manifest: Manifest, analysis: Analysis, explain: bool) -> Iterator[str]:

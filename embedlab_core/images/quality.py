@@ -64,14 +64,14 @@ THRESHOLDS = QualityThresholds()
 def quality_flags(quality: Quality, limits: QualityThresholds = THRESHOLDS) -> tuple[QualityFlag, ...]:
     """The flags that an image deserves, in one fixed order.
 
-    A blank image is blank and nothing else that follows from it: neither low in entropy nor blurred.
+    A blank image is not called blurred: it has nothing that could be sharp.
     """
     scores, short, long = quality.scores, *sorted((quality.width, quality.height))
     blank = scores.contrast < limits.blank_contrast
     bright = scores.brightness > limits.overexposed_brightness and scores.contrast < limits.overexposed_contrast
     found: dict[QualityFlag, bool] = {
         "blank": blank,
-        "low-entropy": scores.entropy < limits.low_entropy and not blank,
+        "low-entropy": scores.entropy < limits.low_entropy,
         "dark": scores.brightness < limits.dark_brightness,
         "overexposed": bright,
         "blurred": scores.sharpness < limits.blurred_sharpness and not blank,
