@@ -1,6 +1,7 @@
 """The Python API: an index opened once and asked many times. The command line calls nothing else."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import LabelError
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.metrics import Stopwatch, recorded
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_index
 from embedlab_core.search.queries import text_queries
@@ -52,11 +54,15 @@ class Index:
     def _cache(self) -> QueryCache:
         return QueryCache(self.reader.directory, " + ".join(map(str, self.manifest.models)))
 
+    def _recorded(self, command: str) -> AbstractContextManager[Stopwatch]:
+        return recorded(self.reader.directory, command, images=len(self))
+
     def search_each(
         self, queries: QuerySet, k: int = 5, explain: bool = False, fusion_weights: Sequence[float] = ()
     ) -> list[SearchResult]:
         """The k nearest images of every query; see `embedlab_core.search.search.search`."""
-        return search(self.reader, self.ensemble, self._cache, queries, k, explain, fusion_weights)
+        with self._recorded("search") as watch:
+            return search(self.reader, self.ensemble, self._cache, queries, k, explain, fusion_weights, watch)
 
     def analyze(
         self,
@@ -67,15 +73,18 @@ class Index:
         anomaly_method: AnomalyMethod = DEFAULT_METHOD,
     ) -> Analysis:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
-        return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k, anomaly_method)
+        with self._recorded("analyze") as watch, watch.stage("rank"):
+            return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k, anomaly_method)
 
     def quality(self) -> QualityReport:
         """Images with quality flags, and files that could not be decoded."""
-        return quality_report(self.reader)
+        with self._recorded("quality") as watch, watch.stage("rank"):
+            return quality_report(self.reader)
 
     def label(self, labels: Sequence[str], fusion_weights: Sequence[float] = ()) -> Labelling:
         """The nearest of some labels for every image; see `embedlab_core.analysis.labels.label_images`."""
-        return label_images(self.reader, self.ensemble, self._cache, labels, fusion_weights)
+        with self._recorded("label") as watch:
+            return label_images(self.reader, self.ensemble, self._cache, labels, fusion_weights, watch)
 
     def clusters(
         self, phrases: Sequence[str] = (), count: int | None = None, fusion_weights: Sequence[float] = ()
@@ -85,7 +94,10 @@ class Index:
         if len(self) == 0:
             raise LabelError(f"{self.reader.directory}: the index holds no images; run embed on a folder that has some")
         phrases = phrases or vocabulary()
-        queries, _ = text_queries(phrases, self.ensemble, self._cache)
         index = fused_index(self.reader, fusion_weights)
-        vectors = np.stack([query.vector for query in queries])
-        return cluster_images(index, phrases, index.exact_queries(vectors), count)
+        with self._recorded("label") as watch:
+            with watch.stage("encode"):
+                queries, _ = text_queries(phrases, self.ensemble, self._cache)
+            vectors = np.stack([query.vector for query in queries])
+            with watch.stage("rank"):
+                return cluster_images(index, phrases, index.exact_queries(vectors), count)

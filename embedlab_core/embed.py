@@ -150,10 +150,11 @@ def embed_folder(
             store_recall=recall,
             seconds=watch.seconds(),
         )
-        save_metrics(index_dir, _metrics(report))
+        save_metrics(index_dir, "embed", _counts(report), report.seconds, report.images_per_second)
     if report.count == 0:
         raise ImagesDirError(
-            f"{images_dir}: none of its {len(skipped)} images can be {'taken' if excluded else 'read'}; {index_dir / SKIPPED} says why"
+            f"{images_dir}: none of its {len(skipped)} images can be {'taken' if excluded else 'read'}; "
+            f"{index_dir / SKIPPED} says why"
         )
     return report
 
@@ -242,15 +243,9 @@ def _described(manifest: Manifest, ensemble: Ensemble, options: EmbedOptions) ->
     )
 
 
-def _metrics(report: EmbedReport) -> dict[str, object]:
+def _counts(report: EmbedReport) -> dict[str, object]:
     counts = {name: value for name, value in asdict(report).items() if name not in ("skipped", "seconds")}
-    return {
-        "command": "embed",
-        **counts,
-        "skipped": len(report.skipped),
-        "images_per_second": report.images_per_second,
-        "seconds": report.seconds,
-    }
+    return {**counts, "skipped": len(report.skipped)}
 
 
 def _no_images(images_dir: str, found: Discovery) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import LabelError
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.metrics import Stopwatch
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_queries
 from embedlab_core.search.queries import text_queries
@@ -63,6 +63,7 @@ def label_images(
     cache: QueryCache,
     labels: Sequence[str],
     fusion_weights: Sequence[float] = (),
+    watch: Stopwatch | None = None,
 ) -> Labelling:
     """Label every image with the nearest of `labels`, each said in all prompt templates (Radford et al. 2021).
 
@@ -72,15 +73,18 @@ def label_images(
     if len(index) == 0:
         raise LabelError(f"{index.directory}: the index holds no images to label; run embed on a folder that has some")
     prompts = [prompt for label in labels for prompt in template_prompts(label)]
-    queries, _ = text_queries(prompts, ensemble, cache)
+    watch = watch or Stopwatch()
+    with watch.stage("encode"):
+        queries, _ = text_queries(prompts, ensemble, cache)
     vectors = averaged(np.stack([query.vector for query in queries]).reshape(len(labels), -1, index.manifest.dim))
     vectors = index.exact_queries(fused_queries(index, vectors, fusion_weights))
+    scale, floor = _logit_scale(ensemble), _floor(ensemble)
     images: list[ImageLabel] = []
     for start, block in index.exact_blocks():
         cosines = (block @ vectors.T).astype(np.float64)
         best = cosines.argmax(axis=1)
         scores = cosines.max(axis=1)
-        probabilities = 1.0 / np.exp(_logit_scale(ensemble) * (cosines - scores[:, None])).sum(axis=1)
+        probabilities = 1.0 / np.exp(scale * (cosines - scores[:, None])).sum(axis=1)
         names = [
             labels[number] if score >= _floor(ensemble) else NONE for number, score in zip(best, scores, strict=True)
         ]

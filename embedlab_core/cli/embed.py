@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from embedlab_core.cli.log import say
 from embedlab_core.cli.options import QualityFlagList, printable, quiet_option, reports_errors
 
 if TYPE_CHECKING:
@@ -112,14 +113,13 @@ def command(
 
         report = embed_folder(images_dir, out, ensemble, options, show)
     if report.store_recall is not None:
-        click.echo(f"compressed vectors: recall@5 {report.store_recall:.3f} against float32", err=True)
+        say(f"compressed vectors: recall@5 {report.store_recall:.3f} against float32")
     for skip in report.skipped:
-        click.echo(f"skipped: {printable(skip.path)}: {skip.reason}", err=True)
+        say(f"skipped: {printable(skip.path)}: {skip.reason}", "warning")
     if not quiet:
-        click.echo(
+        say(
             f"{report.count} images in {out}: model {report.model}, dim {report.dim}; {report.encoded} embedded, "
             f"{report.reused} reused, {report.unchanged} unchanged, {report.removed} removed, "
             f"{len(report.skipped)} skipped, {report.other} other files; {report.seconds['total']:.2f} s, "
-            f"{report.images_per_second:.1f} images/s",
-            err=True,
+            f"{report.images_per_second:.1f} images/s"
         )

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from embedlab_core.cli.log import Failure, LogHandler, log_format_option
 from embedlab_core.errors import EmbedlabError
 
 P = ParamSpec("P")
@@ -64,26 +65,20 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-class _StderrHandler(logging.Handler):
-    """Prints through Click, so that a record goes to wherever stderr is now."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.capitalize()}: {printable(record.getMessage())}", err=True)
-
-
 def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn an EmbedlabError into one line on stderr and exit code 1, and library warnings into lines on stderr."""
+    """Turn an EmbedlabError into one line on stderr and exit code 1, and library warnings into lines on stderr; take
+    --log-format, which says how these look."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         logger = logging.getLogger("embedlab_core")
-        handler = _StderrHandler(logging.WARNING)
+        handler = LogHandler(printable)
         logger.addHandler(handler)
         try:
             return function(*args, **kwargs)
         except EmbedlabError as error:
-            raise click.ClickException(printable(str(error))) from error
+            raise Failure(printable(str(error))) from error
         finally:
             logger.removeHandler(handler)
 
-    return run
+    return log_format_option(run)

@@ -12,6 +12,7 @@ from embedlab_core.encoders.spec import Bands
 from embedlab_core.errors import QueryError
 from embedlab_core.index.manifest import ModelRef
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.metrics import Stopwatch
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.explain import Explanation, explain_hits
 from embedlab_core.search.fusion import fused_queries
@@ -50,24 +51,30 @@ def search(
     k: int,
     explain: bool = False,
     fusion_weights: Sequence[float] = (),
+    watch: Stopwatch | None = None,
 ) -> list[SearchResult]:
     """The k nearest images of every query.
 
     ensemble: the models that made the index. fusion_weights: of these models, in their order; none means equal ones. A
-    query image that cannot be read is named in a warning and left out.
+    query image that cannot be read is named in a warning and left out. watch: takes the seconds of the stages "encode" and "rank".
     Raises QueryError if nothing can be answered, and what the encoders raise.
     """
     if len(index) == 0:
         raise QueryError(f"{index.directory}: the index holds no images; run embed on a folder that has some")
     models = index.manifest.models
-    queries = _encode(query_set, ensemble, cache)
+    watch = watch or Stopwatch()
+    with watch.stage("encode"):
+        queries = _encode(query_set, ensemble, cache)
     vectors = fused_queries(index, np.stack([query.vector for query in queries]), fusion_weights)
     # Fused scores of several models have no bands: nobody has measured them.
     bands = ensemble.encoders[0].spec.bands if len(models) == 1 else Bands({}, {})
-    return [
-        SearchResult(query, models, hits, explain_hits(index, query.modality, vector, hits, bands) if explain else [])
-        for query, vector, hits in zip(queries, vectors, top_k(index, vectors, k), strict=True)
-    ]
+    with watch.stage("rank"):
+        return [
+            SearchResult(
+                query, models, hits, explain_hits(index, query.modality, vector, hits, bands) if explain else []
+            )
+            for query, vector, hits in zip(queries, vectors, top_k(index, vectors, k), strict=True)
+        ]
 
 
 def _encode(query_set: QuerySet, ensemble: Ensemble, cache: QueryCache) -> list[Query]:
