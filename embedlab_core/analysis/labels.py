@@ -85,9 +85,8 @@ def label_images(
         best = cosines.argmax(axis=1)
         scores = cosines.max(axis=1)
         probabilities = 1.0 / np.exp(scale * (cosines - scores[:, None])).sum(axis=1)
-        names = [
-            labels[number] if score >= _floor(ensemble) else NONE for number, score in zip(best, scores, strict=True)
-        ]
+        nearest = [labels[number] for number in best]
+        names = [label if score >= floor else NONE for label, score in zip(nearest, scores, strict=True)]
         paths = index.paths(np.arange(start, start + len(block)))
         images += map(ImageLabel, paths, names, probabilities.tolist(), scores.tolist())
     counts = Counter(image.label for image in images)

@@ -29,7 +29,7 @@ def log_format_option(function: Callable[P, R]) -> Callable[P, R]:
 
 def say(message: str, level: str = "info", prefix: str = "") -> None:
     """One line on stderr. prefix: said before the message in text only."""
-    click.echo(json.dumps({"level": level, "message": message}) if _is_json() else f"{prefix}{message}", err=True)
+    click.echo(_line(message, level, prefix), err=True)
 
 
 class LogHandler(logging.Handler):
@@ -47,13 +47,19 @@ class LogHandler(logging.Handler):
 class Failure(click.ClickException):
     """A failed command: one line on stderr, exit code 1."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        # Click shows it when the context of the command is gone.
+        self._line = _line(message, "error", "Error: ")
+
     def show(self, file: IO[Any] | None = None) -> None:
-        say(self.format_message(), "error", "Error: ")
+        click.echo(self._line, err=True)
 
 
-def _is_json() -> bool:
+def _line(message: str, level: str, prefix: str) -> str:
     context = click.get_current_context(silent=True)
-    return context is not None and context.meta.get(_META) == "json"
+    as_json = context is not None and context.meta.get(_META) == "json"
+    return json.dumps({"level": level, "message": message}) if as_json else f"{prefix}{message}"
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: str) -> None:

@@ -56,7 +56,8 @@ def search(
     """The k nearest images of every query.
 
     ensemble: the models that made the index. fusion_weights: of these models, in their order; none means equal ones. A
-    query image that cannot be read is named in a warning and left out. watch: takes the seconds of the stages "encode" and "rank".
+    query image that cannot be read is named in a warning and left out. watch: takes the seconds of the stages "encode"
+    and "rank".
     Raises QueryError if nothing can be answered, and what the encoders raise.
     """
     if len(index) == 0:
