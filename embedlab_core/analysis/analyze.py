@@ -1,5 +1,6 @@
 """Duplicate groups and anomalies of an index."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from embedlab_core.analysis.groups import component_labels, members_of
 from embedlab_core.analysis.pairs import pairs_at_least
 from embedlab_core.errors import AnalysisError
 from embedlab_core.index.reader import IndexReader
+
+log = logging.getLogger(__name__)
 
 DEFAULT_K = 5
 
@@ -56,6 +59,8 @@ def analyze(
         raise AnalysisError(
             f"{index.directory}: --k {k} needs more than {k} images, and the index holds {len(index)}; give a smaller k"
         )
+    if len(index) == 1:
+        log.warning("%s: one image has nothing to be compared with", index.directory)
     pairs = pairs_at_least(index, dup_threshold)
     labels = component_labels(len(index), pairs)
     groups = []

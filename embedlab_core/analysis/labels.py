@@ -80,15 +80,16 @@ def label_images(
     vectors = index.exact_queries(fused_queries(index, vectors, fusion_weights))
     scale, floor = _logit_scale(ensemble), _floor(ensemble)
     images: list[ImageLabel] = []
-    for start, block in index.exact_blocks():
-        cosines = (block @ vectors.T).astype(np.float64)
-        best = cosines.argmax(axis=1)
-        scores = cosines.max(axis=1)
-        probabilities = 1.0 / np.exp(scale * (cosines - scores[:, None])).sum(axis=1)
-        nearest = [labels[number] for number in best]
-        names = [label if score >= floor else NONE for label, score in zip(nearest, scores, strict=True)]
-        paths = index.paths(np.arange(start, start + len(block)))
-        images += map(ImageLabel, paths, names, probabilities.tolist(), scores.tolist())
+    with watch.stage("rank"):
+        for start, block in index.exact_blocks():
+            cosines = (block @ vectors.T).astype(np.float64)
+            best = cosines.argmax(axis=1)
+            scores = cosines.max(axis=1)
+            probabilities = 1.0 / np.exp(scale * (cosines - scores[:, None])).sum(axis=1)
+            nearest = [labels[number] for number in best]
+            names = [label if score >= floor else NONE for label, score in zip(nearest, scores, strict=True)]
+            paths = index.paths(np.arange(start, start + len(block)))
+            images += map(ImageLabel, paths, names, probabilities.tolist(), scores.tolist())
     counts = Counter(image.label for image in images)
     return Labelling(
         tuple(sorted(images, key=lambda image: image.path)), {label: counts[label] for label in (*labels, NONE)}

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedlab_core.analysis.analyze import analyze
+from embedlab_core.analysis.anomalies import AnomalyMethod
+from embedlab_core.errors import AnalysisError
 from embedlab_core.index.reader import IndexReader
 from tests.conftest import IndexFactory
 from tests.support import Vectors, make_index, random_units, unit
@@ -89,3 +91,25 @@ def test_findings_do_not_depend_on_shards(new_index: IndexFactory, count: int, s
     vectors = unit(vectors + chance.normal(size=(count, 16)) * chance.choice([0, 0.02, 0.2], (count, 1)))
     parts = [part for part in np.array_split(chance.permutation(count), shards) if len(part)]
     assert analyze(new_index(vectors, parts=parts), 0.92, 8) == analyze(new_index(vectors), 0.92, 8)
+
+
+@pytest.mark.parametrize("method", ["lof", "kde"])
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 10**6))
+def test_other_methods_do_not_depend_on_shards_either(
+    new_index: IndexFactory, method: AnomalyMethod, count: int, shards: int, seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    vectors = unit(chance.normal(size=(6, 16)))[chance.integers(0, 6, count)]
+    vectors = unit(vectors + chance.normal(size=(count, 16)) * chance.choice([0, 0.02, 0.2], (count, 1)))
+    parts = [part for part in np.array_split(chance.permutation(count), shards) if len(part)]
+    cut, whole = (
+        analyze(index, 0.92, 8, method=method) for index in (new_index(vectors, parts=parts), new_index(vectors))
+    )
+    assert cut == whole
+
+
+def test_k_must_leave_one_image_out(tmp_path: Path) -> None:
+    index = make_index(tmp_path, random_units(6, 4))
+    assert len(analyze(index, 0.92, 8, 5).anomalies) == 6
+    with pytest.raises(AnalysisError, match="--k 6 needs more than 6 images, and the index holds 6"):
+        analyze(index, 0.92, 8, 6)
