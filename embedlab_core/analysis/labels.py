@@ -38,11 +38,11 @@ class Labelling:
     images: tuple[ImageLabel, ...]
     counts: dict[str, int]
 
-    def most_common(self, paths: Iterable[str]) -> str:
-        """The label of most of these images; of equally common ones the first in `counts`."""
-        wanted = set(paths)
-        found = Counter(image.label for image in self.images if image.path in wanted)
-        return max(self.counts, key=lambda label: found[label])
+    def most_common(self, groups: Iterable[Iterable[str]]) -> list[str]:
+        """The label of most images of each group of paths; of equally common ones the first in `counts`."""
+        labels = {image.path: image.label for image in self.images}
+        votes = [Counter(labels[path] for path in paths) for paths in groups]
+        return [max(self.counts, key=lambda label: found[label]) for found in votes]
 
 
 def phrases_of(file: Path) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ def label_facts(analysis: Analysis, labelling: Labelling, explain: bool) -> dict
     """What labels add to the object of an analysis."""
     facts: dict[str, Any] = {
         "label_counts": labelling.counts,
-        "group_labels": [labelling.most_common(group.paths) for group in analysis.groups],
-        "anomaly_labels": [labelling.most_common([anomaly.path]) for anomaly in analysis.anomalies],
+        "group_labels": labelling.most_common(group.paths for group in analysis.groups),
+        "anomaly_labels": labelling.most_common([anomaly.path] for anomaly in analysis.anomalies),
     }
     return facts | ({"image_labels": [_entry(image) for image in labelling.images]} if explain else {})
 

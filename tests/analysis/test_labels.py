@@ -53,9 +53,7 @@ def test_one_label_is_certain_among_itself_but_not_of_every_image(index: Index) 
 def test_a_group_has_the_label_of_most_of_its_images_and_of_equals_the_first(index: Index) -> None:
     labelling = index.label(["red", "blue"])
     a, b, c, d = (image.path for image in labelling.images)
-    assert labelling.most_common([a, b, c]) == "red"
-    assert labelling.most_common([b, a]) == "red"
-    assert labelling.most_common([d]) == NONE
+    assert labelling.most_common([[a, b, c], [b, a], [d]]) == ["red", "red", NONE]
 
 
 @pytest.mark.parametrize(
