@@ -62,9 +62,7 @@ def whole_process(directory: Path) -> None:
             searches.append(one)
             reads.append(other)
     ours, bare = statistics.median(searches), statistics.median(reads)
-    print(
-        f"one query, whole process: {ours:.2f} s; a process that only reads the vectors {bare:.2f} s: {ours / bare:.2f}x"
-    )
+    print(f"one query, whole process: {ours:.2f} s; a process that only reads them {bare:.2f} s: {ours / bare:.2f}x")
 
 
 def in_process(index: IndexReader, queries: "np.typing.NDArray[np.float32]") -> None:

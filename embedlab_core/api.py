@@ -1,18 +1,28 @@
 """The Python API: an index opened once and asked many times. The command line calls nothing else."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from embedlab_core.analysis.analyze import Analysis, analyze
+from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod
+from embedlab_core.analysis.clusters import Cluster, cluster_images, vocabulary
+from embedlab_core.analysis.labels import Labelling, label_images
+from embedlab_core.analysis.quality import QualityReport, quality_report
 from embedlab_core.encoders.ensemble import Ensemble
+from embedlab_core.errors import LabelError
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.metrics import Stopwatch, recorded
 from embedlab_core.search.ann import RERANK
 from embedlab_core.search.bench import AnnBench, bench_ann
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_index
+from embedlab_core.search.queries import text_queries
 from embedlab_core.search.search import DEFAULTS, QuerySet, SearchOptions, SearchResult, search
 
 
@@ -43,6 +53,13 @@ class Index:
 
         return Ensemble([OnnxEncoder(model_of_index(model)) for model in self.manifest.models])
 
+    @property
+    def _cache(self) -> QueryCache:
+        return QueryCache(self.reader.directory, " + ".join(map(str, self.manifest.models)))
+
+    def _recorded(self, command: str) -> AbstractContextManager[Stopwatch]:
+        return recorded(self.reader.directory, command, images=len(self))
+
     def search(
         self,
         *,
@@ -66,18 +83,50 @@ class Index:
 
     def search_each(self, queries: QuerySet, options: SearchOptions = DEFAULTS) -> list[SearchResult]:
         """The nearest images of every query; see `embedlab_core.search.search.search`."""
-        cache = QueryCache(self.reader.directory, " + ".join(map(str, self.manifest.models)))
-        return search(self.reader, self.ensemble, cache, queries, options)
+        with self._recorded("search") as watch:
+            return search(self.reader, self.ensemble, self._cache, queries, options, watch)
 
     def bench_ann(self, queries: int = 200, k: int = 10, rerank: int = RERANK) -> AnnBench:
         """Exact against approximate search; see `embedlab_core.search.bench.bench_ann`."""
         return bench_ann(self.reader, queries, k, rerank)
 
     def analyze(
-        self, dup_threshold: float = 0.92, anomaly_top: int = 8, k: int = 5, fusion_weights: Sequence[float] = ()
+        self,
+        dup_threshold: float = 0.92,
+        anomaly_top: int = 8,
+        k: int | None = None,
+        fusion_weights: Sequence[float] = (),
+        anomaly_method: AnomalyMethod = DEFAULT_METHOD,
     ) -> Analysis:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
-        return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k)
+        with self._recorded("analyze") as watch, watch.stage("rank"):
+            return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k, anomaly_method)
+
+    def quality(self) -> QualityReport:
+        """Images with quality flags, and files that could not be decoded."""
+        with self._recorded("quality") as watch, watch.stage("rank"):
+            return quality_report(self.reader)
+
+    def label(self, labels: Sequence[str], fusion_weights: Sequence[float] = ()) -> Labelling:
+        """The nearest of some labels for every image; see `embedlab_core.analysis.labels.label_images`."""
+        with self._recorded("label") as watch:
+            return label_images(self.reader, self.ensemble, self._cache, labels, fusion_weights, watch)
+
+    def clusters(
+        self, phrases: Sequence[str] = (), count: int | None = None, fusion_weights: Sequence[float] = ()
+    ) -> tuple[Cluster, ...]:
+        """What is here, named by `phrases` or the vocabulary that ships with embedlab; see
+        `embedlab_core.analysis.clusters.cluster_images`."""
+        if len(self) == 0:
+            raise LabelError(f"{self.reader.directory}: the index holds no images; run embed on a folder that has some")
+        phrases = phrases or vocabulary()
+        index = fused_index(self.reader, fusion_weights)
+        with self._recorded("label") as watch:
+            with watch.stage("encode"):
+                queries, _ = text_queries(phrases, self.ensemble, self._cache)
+            vectors = np.stack([query.vector for query in queries])
+            with watch.stage("rank"):
+                return cluster_images(index, phrases, index.exact_queries(vectors), count)
 
 
 def _strings(given: str | Path | Sequence[str | Path]) -> list[str]:

@@ -1,11 +1,10 @@
 """Bring an index up to date with a folder: only new and changed files are read."""
 
-import json
 import os
 import platform
 import random
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,17 +13,16 @@ import numpy as np
 
 import embedlab_core
 from embedlab_core.encoders.ensemble import Ensemble
-from embedlab_core.errors import ImagesDirError
+from embedlab_core.errors import ImagesDirError, IndexDamagedError
 from embedlab_core.images.discover import Discovery, ImageFile, Skip, discover, shown_path
-from embedlab_core.index.files import replace_text
+from embedlab_core.images.quality import QualityFlag, quality_flags
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.rows import Rows
+from embedlab_core.index.skipped import SKIPPED, Excluded, load_skipped, save_skipped
 from embedlab_core.index.store import Store
 from embedlab_core.index.writer import IndexWriter
 from embedlab_core.metrics import Stopwatch, save_metrics
 from embedlab_core.pipeline import Decoded, KnownRow, Reused, batches, encode_batch, read_outcomes
-
-SKIPPED = "skipped.jsonl"
 
 # Rows between two writes: a killed run loses at most the work on this many images (about 15 seconds on two cores).
 FLUSH_ROWS = 2048
@@ -33,13 +31,15 @@ FLUSH_ROWS = 2048
 @dataclass(frozen=True, slots=True)
 class EmbedOptions:
     """batch_size: images encoded together. workers: decoding threads. Neither changes a vector. store: how vectors are
-    kept; None for as the index keeps them, which is float32 for a new one."""
+    kept; None for as the index keeps them, which is float32 for a new one. exclude_flagged: images with one of these
+    flags are left out of the index, also those that an earlier run took in."""
 
     batch_size: int = 8
     workers: int = os.cpu_count() or 1
     recursive: bool = True
     seed: int = 0
     store: Store | None = None
+    exclude_flagged: tuple[QualityFlag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,11 @@ def embed_folder(
         raise ImagesDirError(_no_images(images_dir, found))
     with IndexWriter(index_dir, ensemble.refs, shown_path(images_dir, ""), options.store) as writer:
         known = {path: KnownRow(rows, row) for rows in writer.shards for row, path in enumerate(rows.paths.tolist())}
-        pending = [file for file in found.files if not _is_unchanged(file, known.get(file.path))]
+        unwanted = frozenset(options.exclude_flagged)
+        excluded = _still_excluded(found, images_dir, known, _excluded_before(index_dir), unwanted)
+        settled = {item.file.path for item in excluded}
+        changed = [file for file in found.files if not _is_unchanged(file, known.get(file.path))]
+        pending = [file for file in changed if file.path not in settled]
         outcomes = read_outcomes(
             Path(images_dir),
             pending,
@@ -98,8 +102,10 @@ def embed_folder(
             options.workers,
             ahead=options.batch_size + 2 * options.workers,
             watch=watch,
+            unwanted=unwanted,
         )
-        skipped = list(found.unreadable)
+        skipped = [*found.unreadable, *map(_skip, excluded)]
+        skipped_before = len(skipped)
         encoded = reused = 0
         buffer: list[Rows] = []
 
@@ -117,10 +123,12 @@ def embed_folder(
                     buffer += encode_batch(batch, ensemble)
                 encoded += sum(isinstance(outcome, Decoded) for outcome in batch)
                 reused += sum(isinstance(outcome, Reused) for outcome in batch)
-                skipped += [outcome for outcome in batch if isinstance(outcome, Skip)]
+                flagged = [outcome for outcome in batch if isinstance(outcome, Excluded)]
+                excluded += flagged
+                skipped += [outcome for outcome in batch if isinstance(outcome, Skip)] + [*map(_skip, flagged)]
                 if sum(map(len, buffer)) >= FLUSH_ROWS:
                     flush()
-                progress(encoded + reused + len(skipped) - len(found.unreadable), len(pending))
+                progress(encoded + reused + len(skipped) - skipped_before, len(pending))
         finally:
             # An interrupted run keeps what it has encoded.
             flush()
@@ -128,24 +136,25 @@ def embed_folder(
         with watch.stage("write"):
             writer.drop(gone)
             recall = writer.finish(_described(writer.manifest, ensemble, options))
-            _save_skipped(index_dir, images_dir, skipped)
+            save_skipped(index_dir, images_dir, skipped, excluded)
         report = EmbedReport(
             model=writer.manifest.model_names,
             dim=writer.manifest.dim,
             count=writer.manifest.count,
             encoded=encoded,
             reused=reused,
-            unchanged=len(found.files) - len(pending),
+            unchanged=len(found.files) - len(settled) - len(pending),
             removed=len(gone),
             other=found.other,
             skipped=tuple(skipped),
             store_recall=recall,
             seconds=watch.seconds(),
         )
-        save_metrics(index_dir, _metrics(report))
+        save_metrics(index_dir, "embed", _counts(report), report.seconds, report.images_per_second)
     if report.count == 0:
         raise ImagesDirError(
-            f"{images_dir}: none of its {len(skipped)} images can be read; {index_dir / SKIPPED} says why"
+            f"{images_dir}: none of its {len(skipped)} images can be {'taken' if excluded else 'read'}; "
+            f"{index_dir / SKIPPED} says why"
         )
     return report
 
@@ -172,6 +181,41 @@ def _is_unchanged(file: ImageFile, known: KnownRow | None) -> bool:
     return (file.size, file.mtime_ns) == (known.rows.sizes[known.row], known.rows.mtimes[known.row])
 
 
+def _excluded_before(index_dir: Path) -> dict[str, Excluded]:
+    """What the last run left out for its flags, by the path that results would show. A damaged list costs only time:
+    its images are decoded again."""
+    try:
+        return {line.skip.path: line.excluded for line in load_skipped(index_dir) if line.excluded}
+    except IndexDamagedError:
+        return {}
+
+
+def _still_excluded(
+    found: Discovery,
+    images_dir: str,
+    known: Mapping[str, KnownRow],
+    before: Mapping[str, Excluded],
+    unwanted: Set[QualityFlag],
+) -> list[Excluded]:
+    """The unchanged files that have an unwanted flag by what is known of them, undecoded."""
+    excluded = []
+    for file in found.files if unwanted else ():
+        row, item = known.get(file.path), before.get(shown_path(images_dir, file.path))
+        if row and _is_unchanged(file, row):
+            quality = row.quality
+        elif item and (file.size, file.mtime_ns) == (item.file.size, item.file.mtime_ns):
+            quality = item.quality
+        else:
+            continue
+        if not unwanted.isdisjoint(quality_flags(quality)):
+            excluded.append(Excluded(file, quality))
+    return excluded
+
+
+def _skip(excluded: Excluded) -> Skip:
+    return Skip(excluded.file.path, f"flagged {', '.join(quality_flags(excluded.quality))}", "excluded")
+
+
 def _by_content(shards: Iterable[Rows]) -> dict[bytes, KnownRow]:
     return {digest.tobytes(): KnownRow(rows, row) for rows in shards for row, digest in enumerate(rows.sha256)}
 
@@ -189,26 +233,19 @@ def _described(manifest: Manifest, ensemble: Ensemble, options: EmbedOptions) ->
     return replace(
         manifest,
         seed=options.seed,
-        options={"recursive": options.recursive, "batch_size": options.batch_size},
+        options={
+            "recursive": options.recursive,
+            "batch_size": options.batch_size,
+            "exclude_flagged": list(options.exclude_flagged),
+        },
         runtime=ensemble.runtime,
         versions=dict(sorted(versions.items())),
     )
 
 
-def _save_skipped(index_dir: Path, images_dir: str, skipped: list[Skip]) -> None:
-    lines = [json.dumps({"path": shown_path(images_dir, skip.path), "reason": skip.reason}) for skip in skipped]
-    replace_text(index_dir / SKIPPED, "".join(f"{line}\n" for line in lines))
-
-
-def _metrics(report: EmbedReport) -> dict[str, object]:
+def _counts(report: EmbedReport) -> dict[str, object]:
     counts = {name: value for name, value in asdict(report).items() if name not in ("skipped", "seconds")}
-    return {
-        "command": "embed",
-        **counts,
-        "skipped": len(report.skipped),
-        "images_per_second": report.images_per_second,
-        "seconds": report.seconds,
-    }
+    return {**counts, "skipped": len(report.skipped)}
 
 
 def _no_images(images_dir: str, found: Discovery) -> str:

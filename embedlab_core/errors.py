@@ -48,3 +48,11 @@ class StoreError(EmbedlabError):
 
 class IndexWriteError(EmbedlabError):
     """The index cannot be written: no room, no permission, or another run is writing it."""
+
+
+class AnalysisError(EmbedlabError):
+    """What was asked of an index cannot be answered from the images in it."""
+
+
+class LabelError(EmbedlabError):
+    """A list of labels, or a vocabulary, cannot be used."""

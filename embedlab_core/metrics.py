@@ -1,14 +1,19 @@
 """Timings and counts of one run."""
 
 import json
+import logging
+import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from embedlab_core.index.files import replace_text
+from embedlab_core.index.files import TEMPORARY_PREFIX
+
+log = logging.getLogger(__name__)
 
 METRICS = "metrics.json"
 
@@ -36,5 +41,49 @@ class Stopwatch:
         return {name: round(value, 4) for name, value in {**self._stages, "total": total}.items()}
 
 
-def save_metrics(index_dir: Path, metrics: dict[str, Any]) -> None:
-    replace_text(index_dir / METRICS, json.dumps(metrics, indent=1) + "\n")
+@contextmanager
+def recorded(index_dir: Path, command: str, **counts: int) -> Iterator[Stopwatch]:
+    """Time a command on an index of `images` images (one of `counts`) and write its metrics when it has succeeded."""
+    watch = Stopwatch()
+    yield watch
+    seconds = watch.seconds()
+    save_metrics(index_dir, command, counts, seconds, round(counts["images"] / max(seconds["total"], 1e-4), 1))
+
+
+def save_metrics(
+    index_dir: Path,
+    command: str,
+    counts: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    images_per_second: float,
+) -> None:
+    """Replace metrics.json in one step, so that a reader never sees half of it.
+
+    Unlike the index it is not flushed to disk, which would cost a search more than its ranking; and where it cannot be
+    written (a read-only index), the command has still done its work.
+    """
+    document = {
+        "command": command,
+        **counts,
+        "images_per_second": images_per_second,
+        "peak_memory_mb": _peak_memory_mb(),
+        "seconds": dict(seconds),
+    }
+    path = index_dir / METRICS
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{METRICS}")
+    try:
+        temporary.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        log.debug("%s: not written (%s)", path, error)
+
+
+def _peak_memory_mb() -> float | None:
+    """The most memory this process has held at once; None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, KiB elsewhere.
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from embedlab_core.errors import ImageDecodeError
 from embedlab_core.images.decode import DecodedImage, PixelSpec, decode_image
 from embedlab_core.images.discover import ImageFile, Skip
 from embedlab_core.images.phash import phash
-from embedlab_core.images.quality import QualityScores, quality_scores
+from embedlab_core.images.quality import Quality, QualityFlag, quality_flags, quality_scores
 from embedlab_core.index.rows import Rows
+from embedlab_core.index.skipped import Excluded
 from embedlab_core.metrics import Stopwatch
 
 Item = TypeVar("Item")
@@ -31,6 +32,10 @@ class KnownRow:
     rows: Rows
     row: int
 
+    @property
+    def quality(self) -> Quality:
+        return self.rows.quality_of(self.row)
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -39,7 +44,7 @@ class Decoded:
     file: ImageFile
     sha256: bytes
     images: tuple[DecodedImage, ...]
-    quality: QualityScores
+    quality: Quality
     phash: int
 
 
@@ -51,7 +56,7 @@ class Reused:
     known: KnownRow
 
 
-Outcome = Decoded | Reused | Skip
+Outcome = Decoded | Reused | Excluded | Skip
 
 
 def read_outcomes(
@@ -62,12 +67,18 @@ def read_outcomes(
     workers: int,
     ahead: int,
     watch: Stopwatch,
+    unwanted: Set[QualityFlag] = frozenset(),
 ) -> Iterator[Outcome]:
-    """One outcome a file, in order. At most `ahead` decoded images wait to be taken."""
+    """One outcome a file, in order. At most `ahead` decoded images wait to be taken. Images with an `unwanted` flag are
+    Excluded."""
 
     def read(file: ImageFile) -> Outcome:
         with watch.stage("decode"):
-            return _read(root, file, specs, by_content)
+            outcome = _read(root, file, specs, by_content)
+        if isinstance(outcome, Skip):
+            return outcome
+        quality = outcome.known.quality if isinstance(outcome, Reused) else outcome.quality
+        return outcome if unwanted.isdisjoint(quality_flags(quality)) else Excluded(file, quality)
 
     return _ordered_map(read, files, workers, ahead)
 
@@ -87,7 +98,7 @@ def batches(outcomes: Iterable[Outcome], batch_size: int, most: int) -> Iterator
 
 
 def encode_batch(batch: list[Outcome], ensemble: Ensemble) -> list[Rows]:
-    """The rows of a batch: encoded ones first, then reused ones. Skips have none."""
+    """The rows of a batch: encoded ones first, then reused ones. Skipped and excluded files have none."""
     decoded = [outcome for outcome in batch if isinstance(outcome, Decoded)]
     rows = [_reused_row(outcome) for outcome in batch if isinstance(outcome, Reused)]
     if decoded:
@@ -96,7 +107,9 @@ def encode_batch(batch: list[Outcome], ensemble: Ensemble) -> list[Rows]:
     return rows
 
 
-def _read(root: Path, file: ImageFile, specs: tuple[PixelSpec, ...], by_content: Mapping[bytes, KnownRow]) -> Outcome:
+def _read(
+    root: Path, file: ImageFile, specs: tuple[PixelSpec, ...], by_content: Mapping[bytes, KnownRow]
+) -> Decoded | Reused | Skip:
     try:
         data = (root / file.path).read_bytes()
     except OSError as error:
@@ -107,9 +120,10 @@ def _read(root: Path, file: ImageFile, specs: tuple[PixelSpec, ...], by_content:
     try:
         images = tuple(decode_image(data, spec) for spec in specs)
     except ImageDecodeError as error:
-        return Skip(file.path, str(error))
+        return Skip(file.path, str(error), "corrupted")
     pixels = images[0].pixels
-    return Decoded(file, digest, images, quality_scores(pixels), phash(pixels))
+    quality = Quality(quality_scores(pixels), images[0].width, images[0].height)
+    return Decoded(file, digest, images, quality, phash(pixels))
 
 
 def _rows(decoded: list[Decoded], vectors: npt.NDArray[np.float32]) -> Rows:
@@ -120,9 +134,9 @@ def _rows(decoded: list[Decoded], vectors: npt.NDArray[np.float32]) -> Rows:
         sha256=np.array([list(outcome.sha256) for outcome in decoded], dtype=np.uint8),
         sizes=np.array([outcome.file.size for outcome in decoded], dtype=np.int64),
         mtimes=np.array([outcome.file.mtime_ns for outcome in decoded], dtype=np.int64),
-        widths=np.array([outcome.images[0].width for outcome in decoded], dtype=np.int32),
-        heights=np.array([outcome.images[0].height for outcome in decoded], dtype=np.int32),
-        quality=np.array([outcome.quality for outcome in decoded], dtype=np.float32),
+        widths=np.array([outcome.quality.width for outcome in decoded], dtype=np.int32),
+        heights=np.array([outcome.quality.height for outcome in decoded], dtype=np.int32),
+        quality=np.array([outcome.quality.scores for outcome in decoded], dtype=np.float32),
         phashes=np.array([outcome.phash for outcome in decoded], dtype=np.uint64),
     )
 

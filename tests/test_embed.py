@@ -281,7 +281,7 @@ def test_the_manifest_records_model_seed_options_and_versions(images: Path, out:
     manifest = IndexReader.open(out).manifest
     assert manifest.models == (tiny.ref,)
     assert manifest.seed == 7
-    assert manifest.options == {"recursive": False, "batch_size": 4}
+    assert manifest.options == {"recursive": False, "batch_size": 4, "exclude_flagged": []}
     assert manifest.versions["numpy"] == np.__version__
     assert manifest.versions.keys() >= {"embedlab", "pillow", "python"}
 

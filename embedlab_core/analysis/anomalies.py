@@ -1,4 +1,8 @@
-"""Anomalies: images far from their nearest neighbours."""
+"""Anomalies: images far from their nearest neighbours, or in thinner company than those."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -6,30 +10,141 @@ import numpy.typing as npt
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.similarity import cosines
 
+AnomalyMethod = Literal["knn", "lof", "kde"]
+Distances = npt.NDArray[np.float64]
+
+# The best on the mixes of benchmarks/anomalies.py.
+DEFAULT_METHOD: AnomalyMethod = "knn"
+
 _BLOCK_ROWS = 2048
 
 # BLAS scores differ in their last bits with a row's place in a block, so that near ties change places: this many more
 # neighbours than asked for are looked at again with exact cosines.
 _SPARE = 8
 
+# Distances below this are rounding: float32 cosines of equal images.
+_ROUNDING = 1e-6
 
-def knn_distances(index: IndexReader, labels: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.float64]:
-    """float64 (n,): each image's mean cosine distance to its k nearest neighbours outside its own duplicate group.
+# What makes a median absolute deviation, or a mean one, the standard deviation of a normal distribution.
+_MEDIAN_TO_SIGMA = 1.4826
+_MEAN_TO_SIGMA = 1.2533
 
-    The k-NN outlier score of Ramaswamy et al. 2000 in the mean form of Angiulli & Pizzuti 2002. Copies of an oddball
-    are left out of each other's neighbours, else a pair of identical oddballs would look at home. Images with fewer
-    than k neighbours use those there are; an image with none has distance 0, since there is nothing it is far from.
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The nearest images of every image, outside its own duplicate group.
+
+    rows: int64 (n, m), row numbers. distances: float64 (n, m), cosine distances, ascending, infinite where there is no
+    neighbour. m is up to `_SPARE` more than `k`, so that ties with the k-th are there too.
     """
-    distances = np.zeros(len(index))
+
+    k: int
+    rows: npt.NDArray[np.int64]
+    distances: Distances
+
+    @property
+    def reach(self) -> Distances:
+        """float64 (n,): the distance of the k-th neighbour, or of the last there is; 0 for an image without any."""
+        nearest = self.distances[:, : self.k]
+        reach: Distances = np.where(np.isfinite(nearest), nearest, 0.0).max(axis=1)
+        return reach
+
+
+def nearest_neighbours(index: IndexReader, labels: npt.NDArray[np.int64], k: int) -> Neighbours:
+    """The k nearest images of each image with another label, in one pass of bounded memory.
+
+    Copies of an oddball are left out of each other's neighbours, else a pair of identical oddballs would look at home.
+    """
+    width = min(k + _SPARE, max(len(index), 1))
+    rows = np.zeros((len(index), width), dtype=np.int64)
+    distances = np.full((len(index), width), np.inf)
     for start, block in index.exact_blocks(_BLOCK_ROWS):
-        rows = np.arange(start, start + len(block))
-        neighbours, valid = _nearest(index, block, labels, labels[rows], k + _SPARE)
-        scores = cosines(np.repeat(block, neighbours.shape[1], axis=0), index.vectors(neighbours.ravel()))
-        spread = np.where(valid, 1.0 - scores.reshape(neighbours.shape).astype(np.float64), np.inf)
-        nearest = np.sort(spread, axis=1)[:, :k]
-        counted = np.isfinite(nearest)
-        distances[rows] = nearest.sum(axis=1, where=counted) / np.maximum(counted.sum(axis=1), 1)
-    return distances
+        own = np.arange(start, start + len(block))
+        near, valid = _nearest(index, block, labels, labels[own], width)
+        scores = cosines(np.repeat(block, near.shape[1], axis=0), index.vectors(near.ravel()))
+        spread = np.where(valid, 1.0 - scores.reshape(near.shape).astype(np.float64), np.inf)
+        order = np.argsort(spread, axis=1, kind="stable")
+        rows[own, : near.shape[1]] = np.take_along_axis(near, order, 1)
+        distances[own, : near.shape[1]] = np.take_along_axis(spread, order, 1)
+    return Neighbours(k, rows, distances)
+
+
+def raw_scores(neighbours: Neighbours, method: AnomalyMethod) -> Distances:
+    """float64 (n,): how isolated each image is on the method's own scale, more is odder.
+
+    An image with fewer than k neighbours is judged by those there are; one without any is not odd, since there is
+    nothing that it is far from.
+    """
+    return _METHODS[method](neighbours)
+
+
+def robust_z(raw: Distances) -> Distances:
+    """float64 (n,) -> robust z-scores: distance from the median in robust standard deviations.
+
+    Iglewicz & Hoaglin 1993. Raw scores shrink as an index grows and differ between models; these are measured against
+    the index's own distribution, so that 3.5 is an outlier (their rule) in any. Where more than half of the scores are
+    equal, the mean absolute deviation takes the place of the median one; all are 0 where all scores are equal.
+    """
+    if raw.size == 0:
+        return raw
+    centred = raw - np.median(raw)
+    # Sorted, so that the sum does not depend on the order of the shards.
+    deviations = np.sort(np.abs(centred))
+    sigma = _MEDIAN_TO_SIGMA * np.median(deviations) or _MEAN_TO_SIGMA * deviations.mean()
+    z: Distances = centred / (sigma or 1.0)
+    return z
+
+
+def knn_distance(neighbours: Neighbours) -> Distances:
+    """Mean cosine distance to the k nearest neighbours: the outlier score of Ramaswamy et al. 2000 in the mean form of
+    Angiulli & Pizzuti 2002."""
+    nearest = neighbours.distances[:, : neighbours.k]
+    counted = np.isfinite(nearest)
+    mean: Distances = nearest.sum(axis=1, where=counted) / np.maximum(counted.sum(axis=1), 1)
+    return mean
+
+
+def local_outlier_factor(neighbours: Neighbours) -> Distances:
+    """How much thinner an image's surroundings are than its neighbours' own; about 1 inside a cluster of any density.
+
+    Breunig et al. 2000, where the neighbourhood holds every image as near as the k-th.
+    """
+    reach = neighbours.reach
+    inside = neighbours.distances <= reach[:, None]
+    reachability = np.maximum(neighbours.distances, reach[neighbours.rows])
+    density = 1.0 / np.maximum(_mean(reachability, inside), _ROUNDING)
+    alone = ~inside.any(axis=1)
+    return np.where(alone, 1.0, _mean(density[neighbours.rows], inside) / density)
+
+
+def kernel_density(neighbours: Neighbours) -> Distances:
+    """Minus the logarithm of the density at an image, by a von Mises-Fisher kernel over its k nearest neighbours.
+
+    Hall, Watson & Cabrera 1987; the bandwidth is the median distance of the k-th neighbour, so it follows the index.
+    """
+    nearest = neighbours.distances[:, : neighbours.k]
+    counted = np.isfinite(nearest)
+    bandwidth = max(float(np.median(neighbours.reach)) if len(nearest) else 0.0, _ROUNDING)
+    exponents = np.where(counted, -nearest / bandwidth, -np.inf)
+    alone = ~counted.any(axis=1)
+    # The sum is taken relative to its largest term: exp() of a far oddball alone would be 0.
+    largest = np.where(alone, 0.0, exponents[:, 0])
+    kernels = np.exp(exponents - largest[:, None]).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+    return np.where(alone, 0.0, -(largest + np.log(np.where(alone, 1.0, kernels))))
+
+
+_METHODS: dict[AnomalyMethod, Callable[[Neighbours], Distances]] = {
+    "knn": knn_distance,
+    "lof": local_outlier_factor,
+    "kde": kernel_density,
+}
+
+
+def _mean(values: Distances, inside: npt.NDArray[np.bool_]) -> Distances:
+    """Row means of what is inside; 0 for rows where nothing is. Sorted first: ties come in any order."""
+    ordered = np.sort(np.where(inside, values, 0.0), axis=1)
+    mean: Distances = ordered.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+    return mean
 
 
 def _nearest(

@@ -1,6 +1,9 @@
 """embedlab analyze"""
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +15,9 @@ from embedlab_core.cli.options import (
     json_option,
     reports_errors,
 )
+
+if TYPE_CHECKING:
+    from embedlab_core.analysis.anomalies import AnomalyMethod
 
 
 @click.command("analyze")
@@ -27,8 +33,18 @@ from embedlab_core.cli.options import (
     "--anomaly-top", type=click.IntRange(min=0), default=8, show_default=True, help="Number of anomalies to list."
 )
 @click.option(
-    "--k", type=click.IntRange(min=1), default=5, show_default=True, help="Neighbours that decide how isolated one is."
+    "--anomaly-method",
+    type=click.Choice(["knn", "lof", "kde"]),
+    default="knn",
+    show_default=True,
+    help="How oddness is measured: distance to the nearest neighbours, local outlier factor, or kernel density.",
 )
+@click.option(
+    "--k",
+    type=click.IntRange(min=1),
+    help="Neighbours that decide how isolated one is.  [default: 5, or all others if there are fewer]",
+)
+@click.option("--q-text", "labels", multiple=True, metavar="TEXT", help="A label to sort images by; repeatable.")
 @fusion_weight_option
 @json_option
 @explain_option
@@ -37,17 +53,33 @@ def command(
     index_dir: Path,
     dup_threshold: float,
     anomaly_top: int,
-    k: int,
+    anomaly_method: "AnomalyMethod",
+    k: int | None,
+    labels: tuple[str, ...],
     fusion_weights: tuple[float, ...],
     as_json: bool,
     explain: bool,
 ) -> None:
     """Group near-duplicates and rank the most isolated images."""
     from embedlab_core.api import Index
+    from embedlab_core.cli.label_output import counts_table, label_facts
     from embedlab_core.cli.output import analysis_json, analysis_table
+    from embedlab_core.cli.quality_output import flagged_entries, quality_table
 
     index = Index.open(index_dir)
-    analysis = index.analyze(dup_threshold, anomaly_top, k, fusion_weights)
-    render = analysis_json if as_json else analysis_table
-    for line in render(index.manifest, analysis, explain):
+    analysis = index.analyze(dup_threshold, anomaly_top, k, fusion_weights, anomaly_method)
+    labelling = index.label(labels, fusion_weights) if labels else None
+    quality = index.quality() if explain else None
+    lines: Iterable[str]
+    if as_json:
+        facts = {"quality_flags": flagged_entries(quality)} if quality else {}
+        facts |= label_facts(analysis, labelling, explain) if labelling else {}
+        lines = analysis_json(index.manifest, analysis, explain, facts)
+    else:
+        lines = chain(
+            analysis_table(index.manifest, analysis, explain),
+            counts_table(labelling) if labelling else (),
+            quality_table(quality) if quality else (),
+        )
+    for line in lines:
         click.echo(line)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from embedlab_core.cli.options import printable, quiet_option, reports_errors
+from embedlab_core.cli.log import say
+from embedlab_core.cli.options import QualityFlagList, printable, quiet_option, reports_errors
 
 if TYPE_CHECKING:
     from embedlab_core.encoders.base import Precision
     from embedlab_core.encoders.open import Device
+    from embedlab_core.images.quality import QualityFlag
 
 
 @click.command("embed")
@@ -60,6 +62,14 @@ if TYPE_CHECKING:
     "for exact ranking.  [default: as the index is, else float32]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed, recorded.")
+@click.option(
+    "--exclude-flagged",
+    type=QualityFlagList(),
+    default=(),
+    metavar="FLAG,…",
+    help="Leave images with any of these quality flags out of the index: blank, low-entropy, dark, overexposed, "
+    "blurred, tiny, extreme-aspect. A later run without it brings them in.",
+)
 @click.option("--recursive/--no-recursive", default=True, show_default=True, help="Also take images in subfolders.")
 @quiet_option
 @reports_errors
@@ -73,6 +83,7 @@ def command(
     workers: int,
     store: str | None,
     seed: int,
+    exclude_flagged: "tuple[QualityFlag, ...]",
     recursive: bool,
     quiet: bool,
 ) -> None:
@@ -92,7 +103,7 @@ def command(
     batch = batch_size or default_batch_size(device)
     ensemble = Ensemble([open_encoder(spec, device, precision, batch) for spec in specs])
     kept = None if store is None else Store.parse(store)
-    options = EmbedOptions(batch_size=batch, workers=workers, recursive=recursive, seed=seed, store=kept)
+    options = EmbedOptions(batch, workers, recursive, seed, kept, exclude_flagged)
     hidden = quiet or not sys.stderr.isatty()
     with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=hidden, show_pos=True) as bar:
 
@@ -102,14 +113,13 @@ def command(
 
         report = embed_folder(images_dir, out, ensemble, options, show)
     if report.store_recall is not None:
-        click.echo(f"compressed vectors: recall@5 {report.store_recall:.3f} against float32", err=True)
+        say(f"compressed vectors: recall@5 {report.store_recall:.3f} against float32")
     for skip in report.skipped:
-        click.echo(f"skipped: {printable(skip.path)}: {skip.reason}", err=True)
+        say(f"skipped: {printable(skip.path)}: {skip.reason}", "warning")
     if not quiet:
-        click.echo(
+        say(
             f"{report.count} images in {out}: model {report.model}, dim {report.dim}; {report.encoded} embedded, "
             f"{report.reused} reused, {report.unchanged} unchanged, {report.removed} removed, "
             f"{len(report.skipped)} skipped, {report.other} other files; {report.seconds['total']:.2f} s, "
-            f"{report.images_per_second:.1f} images/s",
-            err=True,
+            f"{report.images_per_second:.1f} images/s"
         )

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from embedlab_core.cli.log import Failure, LogHandler, log_format_option
 from embedlab_core.errors import EmbedlabError
 
 P = ParamSpec("P")
@@ -42,31 +43,42 @@ class CosineThreshold(click.FloatRange):
         return number
 
 
+class QualityFlagList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Quality flags with commas between them."""
+
+    name = "flags"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        from embedlab_core.images.quality import FLAGS
+
+        flags = tuple(flag.strip() for flag in value.split(","))
+        for flag in flags:
+            if flag not in FLAGS:
+                self.fail(f"{flag!r} is no quality flag; choose from {', '.join(FLAGS)}", param, ctx)
+        return flags
+
+
 def printable(text: str) -> str:
     """File names that are not valid Unicode, or that would move the cursor, are shown with escapes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-class _StderrHandler(logging.Handler):
-    """Prints through Click, so that a record goes to wherever stderr is now."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.capitalize()}: {printable(record.getMessage())}", err=True)
-
-
 def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn an EmbedlabError into one line on stderr and exit code 1, and library warnings into lines on stderr."""
+    """Turn an EmbedlabError into one line on stderr and exit code 1, and library warnings into lines on stderr; take
+    --log-format, which says how these look."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         logger = logging.getLogger("embedlab_core")
-        handler = _StderrHandler(logging.WARNING)
+        handler = LogHandler(printable)
         logger.addHandler(handler)
         try:
             return function(*args, **kwargs)
         except EmbedlabError as error:
-            raise click.ClickException(printable(str(error))) from error
+            raise Failure(printable(str(error))) from error
         finally:
             logger.removeHandler(handler)
 
-    return run
+    return log_format_option(run)

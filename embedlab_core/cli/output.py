@@ -3,8 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from embedlab_core.analysis.analyze import Analysis
@@ -70,7 +71,9 @@ def search_table(results: Sequence[SearchResult], thumbnail: Callable[[str], str
                 yield sequence
 
 
-def analysis_json(manifest: Manifest, analysis: Analysis, explain: bool) -> Iterator[str]:
+def analysis_json(
+    manifest: Manifest, analysis: Analysis, explain: bool, more: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[str]:
     """One object. What --explain adds stands under keys of its own, so that the two lists never change shape."""
     document: dict[str, Any] = {
         "duplicate_groups": [list(group.paths) for group in analysis.groups],
@@ -84,8 +87,9 @@ def analysis_json(manifest: Manifest, analysis: Analysis, explain: bool) -> Iter
                 {"tightest": _score(group.tightest), "loosest": _score(group.loosest)} for group in analysis.groups
             ],
             "anomaly_scores": [_score(anomaly.score) for anomaly in analysis.anomalies],
+            "anomaly_raw": [_score(anomaly.raw) for anomaly in analysis.anomalies],
         }
-    yield json.dumps(document)
+    yield json.dumps(document | {**more})
 
 
 def analysis_table(manifest: Manifest, analysis: Analysis, explain: bool) -> Iterator[str]:
@@ -94,9 +98,9 @@ def analysis_table(manifest: Manifest, analysis: Analysis, explain: bool) -> Ite
         facts = f"  (cosine {group.loosest:.4f} to {group.tightest:.4f})" if explain else ""
         yield f"{number:>4}  {len(group.paths)} images{facts}"
         yield from (f"      {printable(path)}" for path in group.paths)
-    yield f"{len(analysis.anomalies)} anomalies, by mean cosine distance to the nearest neighbours"
+    yield f"{len(analysis.anomalies)} anomalies, by robust z-score of their isolation"
     for rank, anomaly in enumerate(analysis.anomalies, start=1):
-        yield f"{rank:>4}  {anomaly.score:.4f}  {printable(anomaly.path)}"
+        yield f"{rank:>4}  {anomaly.score:>6.2f}  {printable(anomaly.path)}"
 
 
 def models_json(models: Sequence[KnownModel]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from embedlab_core.errors import ImagesDirError
 
@@ -36,12 +37,19 @@ class ImageFile:
     mtime_ns: int
 
 
+SkipKind = Literal["unreadable", "corrupted", "excluded"]
+
+
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A file or folder that is not in the index, and why."""
+    """A file or folder that is not in the index, and why.
+
+    kind: the system would not give it, it is no image that can be decoded, or its quality flags were unwanted.
+    """
 
     path: str
     reason: str
+    kind: SkipKind = "unreadable"
 
 
 @dataclass(slots=True)

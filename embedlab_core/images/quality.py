@@ -1,10 +1,15 @@
-"""Raw quality scores of an image. What counts as bad is decided by whoever reads them."""
+"""Quality of an image: raw scores, and the flags that thresholds make of them."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+# A corrupted file has no pixels to flag: it is listed as skipped.
+QualityFlag = Literal["blank", "low-entropy", "dark", "overexposed", "blurred", "tiny", "extreme-aspect"]
+FLAGS: tuple[QualityFlag, ...] = get_args(QualityFlag)
 
 
 class QualityScores(NamedTuple):
@@ -15,6 +20,65 @@ class QualityScores(NamedTuple):
     contrast: float
     entropy: float
     sharpness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What is measured of an image. scores: at the size that the model sees. width, height: of the upright original,
+    pixels."""
+
+    scores: QualityScores
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class QualityThresholds:
+    """Where a score becomes a flag. Scores at a threshold are not flagged.
+
+    blank_contrast: grey levels. Noise of a camera or a JPEG in an even area stays below 2 of 255.
+    low_entropy: bits. Below half a bit nearly all pixels share one level: a dot on a plain ground. Icons have 0.7.
+    dark_brightness: mean luma. Below 16 most of the picture is the black of video; night skies with a subject have 20.
+    overexposed_brightness, overexposed_contrast: mean luma and grey levels. A page of text is as bright, but not as
+    flat: it has 16 or more.
+    blurred_sharpness: variance of the Laplacian at the model's size. Photographs in focus have hundreds there, soft
+    close-ups 25; a blur that the shrinking does not hide leaves less than 20.
+    tiny_side: pixels of the shorter side. Below 32 a model sees mostly what the enlargement made up.
+    extreme_aspect: longer side by shorter. Beyond 4 a square input shows less than a quarter of it, or squashes it
+    fourfold.
+    """
+
+    blank_contrast: float = 2.0
+    low_entropy: float = 0.5
+    dark_brightness: float = 16.0
+    overexposed_brightness: float = 240.0
+    overexposed_contrast: float = 12.0
+    blurred_sharpness: float = 20.0
+    tiny_side: int = 32
+    extreme_aspect: float = 4.0
+
+
+THRESHOLDS = QualityThresholds()
+
+
+def quality_flags(quality: Quality, limits: QualityThresholds = THRESHOLDS) -> tuple[QualityFlag, ...]:
+    """The flags that an image deserves, in one fixed order.
+
+    A blank image is not called blurred: it has nothing that could be sharp.
+    """
+    scores, short, long = quality.scores, *sorted((quality.width, quality.height))
+    blank = scores.contrast < limits.blank_contrast
+    bright = scores.brightness > limits.overexposed_brightness and scores.contrast < limits.overexposed_contrast
+    found: dict[QualityFlag, bool] = {
+        "blank": blank,
+        "low-entropy": scores.entropy < limits.low_entropy,
+        "dark": scores.brightness < limits.dark_brightness,
+        "overexposed": bright,
+        "blurred": scores.sharpness < limits.blurred_sharpness and not blank,
+        "tiny": short < limits.tiny_side,
+        "extreme-aspect": long > limits.extreme_aspect * short,
+    }
+    return tuple(flag for flag, is_so in found.items() if is_so)
 
 
 def quality_scores(pixels: npt.NDArray[np.uint8]) -> QualityScores:

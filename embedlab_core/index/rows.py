@@ -7,6 +7,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from embedlab_core.images.quality import Quality, QualityScores
+
 Selector = npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice
 
 
@@ -50,6 +52,11 @@ class Rows:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def quality_of(self, row: int) -> Quality:
+        """What was measured of one image."""
+        scores = QualityScores(*self.quality[row].tolist())
+        return Quality(scores, int(self.widths[row]), int(self.heights[row]))
 
     def whole(self) -> npt.NDArray[np.float32]:
         """The float32 vectors (n, d), of rows that have them."""

@@ -13,6 +13,7 @@ from embedlab_core.encoders.spec import Bands
 from embedlab_core.errors import QueryError
 from embedlab_core.index.manifest import ModelRef
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.metrics import Stopwatch
 from embedlab_core.search.ann import RERANK, AnnIndex
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.compose import combine, split_weight
@@ -83,33 +84,39 @@ class SearchResult:
 
 
 def search(
-    index: IndexReader, ensemble: Ensemble, cache: QueryCache, query_set: QuerySet, options: SearchOptions
+    index: IndexReader,
+    ensemble: Ensemble,
+    cache: QueryCache,
+    query_set: QuerySet,
+    options: SearchOptions,
+    watch: Stopwatch | None = None,
 ) -> list[SearchResult]:
     """The nearest images of every query.
 
     ensemble: the models that made the index. A query image that cannot be read is named in a warning and left out.
+    watch: takes the seconds of the stages "encode" and "rank".
     Raises QueryError if nothing can be answered, and what the encoders raise.
     """
     if len(index) == 0:
         raise QueryError(f"{index.directory}: the index holds no images; run embed on a folder that has some")
     if options.ann and options.rerank < options.k:
         raise QueryError(f"--rerank {options.rerank} is below --k {options.k}; rank at least as many as are shown")
-    queries = _queries(index, ensemble, cache, query_set, options)
+    watch = watch or Stopwatch()
+    models = index.manifest.models
+    with watch.stage("encode"):
+        queries = _queries(index, ensemble, cache, query_set, options)
     vectors = fused_queries(index, np.stack([query.vector for query in queries]), options.fusion_weights)
     # Fused scores of several models have no bands: nobody has measured them.
-    bands = ensemble.encoders[0].spec.bands if len(index.manifest.models) == 1 else Bands({}, {})
+    bands = ensemble.encoders[0].spec.bands if len(models) == 1 else Bands({}, {})
     floors = [_floor(query, bands, options) for query in queries]
-    return [
-        SearchResult(
-            query,
-            index.manifest.models,
-            hits,
-            explain_hits(index, query, vector, hits, bands) if options.explain and hits else [],
-        )
-        for query, vector, hits in zip(
-            queries, vectors, _ranked(index, queries, vectors, floors, bands.near_duplicate, options), strict=True
-        )
-    ]
+    with watch.stage("rank"):
+        ranked = _ranked(index, queries, vectors, floors, bands.near_duplicate, options)
+        return [
+            SearchResult(
+                query, models, hits, explain_hits(index, query, vector, hits, bands) if options.explain and hits else []
+            )
+            for query, vector, hits in zip(queries, vectors, ranked, strict=True)
+        ]
 
 
 def _ranked(

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedlab_core.analysis.analyze import analyze
+from embedlab_core.analysis.anomalies import AnomalyMethod
+from embedlab_core.errors import AnalysisError
 from embedlab_core.index.reader import IndexReader
 from tests.conftest import IndexFactory
 from tests.support import Vectors, make_index, random_units, unit
@@ -22,7 +24,7 @@ def crowd(count: int, dim: int = 32, seed: int = 0) -> Vectors:
 def test_groups_are_sorted_inside_and_by_their_first_member(tmp_path: Path) -> None:
     a, b, c = np.eye(3, dtype=np.float32)
     index = make_index(tmp_path, np.array([b, a, c, b, a, b]), ["z", "m", "k", "c", "d", "b"])
-    groups = analyze(index, 0.92, 0, 5).groups
+    groups = analyze(index, 0.92, 0).groups
     assert [group.paths for group in groups] == [("b", "c", "z"), ("d", "m")]
     assert [(group.tightest, group.loosest) for group in groups] == [(1, 1), (1, 1)]
 
@@ -30,7 +32,7 @@ def test_groups_are_sorted_inside_and_by_their_first_member(tmp_path: Path) -> N
 def test_a_chain_of_near_pairs_is_one_group_and_tightness_is_of_its_near_pairs(tmp_path: Path) -> None:
     angles = np.array([0, 0.3, 0.6])
     index = make_index(tmp_path, unit(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
-    (group,) = analyze(index, 0.92, 0, 5).groups
+    (group,) = analyze(index, 0.92, 0).groups
     assert group.paths == ("000.png", "001.png", "002.png")
     assert group.loosest == pytest.approx(np.cos(0.3), abs=1e-6)
     assert group.tightest == pytest.approx(np.cos(0.3), abs=1e-6)
@@ -40,13 +42,13 @@ def test_a_pair_one_step_below_the_threshold_is_no_group(tmp_path: Path) -> None
     limit = np.float32(0.92)
     for name, cosine, wanted in (("at", limit, 1), ("below", np.nextafter(limit, np.float32(0)), 0)):
         vectors = np.array([[1, 0], [cosine, np.sqrt(1 - np.float64(cosine) ** 2)]], np.float32)
-        assert len(analyze(make_index(tmp_path / name, vectors), 0.92, 0, 5).groups) == wanted
+        assert len(analyze(make_index(tmp_path / name, vectors), 0.92, 0).groups) == wanted
 
 
 def test_an_oddball_comes_first(tmp_path: Path) -> None:
     vectors = crowd(30)
     vectors[17] = -vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))
-    anomalies = analyze(make_index(tmp_path, vectors), 0.92, 3, 5).anomalies
+    anomalies = analyze(make_index(tmp_path, vectors), 0.92, 3).anomalies
     assert len(anomalies) == 3
     assert anomalies[0].path == "017.png"
     assert anomalies[0].score > 1.2
@@ -58,7 +60,7 @@ def test_copies_of_an_oddball_do_not_hide_each_other(tmp_path: Path, copies: int
     vectors = crowd(40)
     odd = unit(-vectors.mean(axis=0))
     vectors[10 : 10 + copies] = odd
-    analysis = analyze(make_index(tmp_path, vectors), 0.92, copies, 5)
+    analysis = analyze(make_index(tmp_path, vectors), 0.92, copies)
     assert [entry.path for entry in analysis.anomalies] == [f"{row:03d}.png" for row in range(10, 10 + copies)]
     assert len({entry.score for entry in analysis.anomalies}) == 1
 
@@ -73,13 +75,13 @@ def test_equal_scores_rank_by_path_and_the_cut_takes_the_first_paths(tmp_path: P
 
 @pytest.mark.parametrize(("count", "top", "wanted"), [(1, 8, 1), (2, 8, 2), (5, 0, 0), (5, 5, 5), (5, 100, 5)])
 def test_at_most_all_images_are_listed(tmp_path: Path, count: int, top: int, wanted: int) -> None:
-    assert len(analyze(make_index(tmp_path, random_units(count, 4)), 0.92, top, 5).anomalies) == wanted
+    assert len(analyze(make_index(tmp_path, random_units(count, 4)), 0.92, top).anomalies) == wanted
 
 
 def test_an_index_without_images_has_no_findings(tmp_path: Path) -> None:
     index = make_index(tmp_path, np.ones((1, 1), np.float32))
     empty = IndexReader(index.directory, index.manifest, ())
-    assert analyze(empty, 0.92, 0, 5).groups == ()
+    assert analyze(empty, 0.92, 0).groups == ()
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 10**6))
@@ -88,4 +90,26 @@ def test_findings_do_not_depend_on_shards(new_index: IndexFactory, count: int, s
     vectors = unit(chance.normal(size=(6, 16)))[chance.integers(0, 6, count)]
     vectors = unit(vectors + chance.normal(size=(count, 16)) * chance.choice([0, 0.02, 0.2], (count, 1)))
     parts = [part for part in np.array_split(chance.permutation(count), shards) if len(part)]
-    assert analyze(new_index(vectors, parts=parts), 0.92, 8, 5) == analyze(new_index(vectors), 0.92, 8, 5)
+    assert analyze(new_index(vectors, parts=parts), 0.92, 8) == analyze(new_index(vectors), 0.92, 8)
+
+
+@pytest.mark.parametrize("method", ["lof", "kde"])
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 10**6))
+def test_other_methods_do_not_depend_on_shards_either(
+    new_index: IndexFactory, method: AnomalyMethod, count: int, shards: int, seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    vectors = unit(chance.normal(size=(6, 16)))[chance.integers(0, 6, count)]
+    vectors = unit(vectors + chance.normal(size=(count, 16)) * chance.choice([0, 0.02, 0.2], (count, 1)))
+    parts = [part for part in np.array_split(chance.permutation(count), shards) if len(part)]
+    cut, whole = (
+        analyze(index, 0.92, 8, method=method) for index in (new_index(vectors, parts=parts), new_index(vectors))
+    )
+    assert cut == whole
+
+
+def test_k_must_leave_one_image_out(tmp_path: Path) -> None:
+    index = make_index(tmp_path, random_units(6, 4))
+    assert len(analyze(index, 0.92, 8, 5).anomalies) == 6
+    with pytest.raises(AnalysisError, match="--k 6 needs more than 6 images, and the index holds 6"):
+        analyze(index, 0.92, 8, 6)

@@ -5,7 +5,14 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFilter
 
-from embedlab_core.images.quality import quality_scores
+from embedlab_core.images.quality import (
+    Quality,
+    QualityFlag,
+    QualityScores,
+    QualityThresholds,
+    quality_flags,
+    quality_scores,
+)
 from tests.support import picture
 
 
@@ -41,3 +48,37 @@ def test_blur_lowers_sharpness() -> None:
     sharp = [quality_scores(np.asarray(image)).sharpness for image in (noise, noise.filter(ImageFilter.BoxBlur(2)))]
     assert sharp[1] < sharp[0] / 10
     assert quality_scores(np.asarray(picture(1, (64, 64)))).sharpness < sharp[1]
+
+
+def quality(**values: float) -> Quality:
+    """An image without a flag, but for what is given."""
+    fine = {"brightness": 120, "contrast": 50, "entropy": 7, "sharpness": 500, "width": 640, "height": 480} | values
+    width, height = int(fine.pop("width")), int(fine.pop("height"))
+    return Quality(QualityScores(**fine), width, height)
+
+
+@pytest.mark.parametrize(
+    ("at", "beyond", "flag"),
+    [
+        ({"contrast": 2.0}, {"contrast": 1.99}, "blank"),
+        ({"entropy": 0.5}, {"entropy": 0.49}, "low-entropy"),
+        ({"brightness": 16}, {"brightness": 15.9}, "dark"),
+        ({"brightness": 240, "contrast": 11}, {"brightness": 240.1, "contrast": 11}, "overexposed"),
+        ({"brightness": 250, "contrast": 12}, {"brightness": 250, "contrast": 11.9}, "overexposed"),
+        ({"sharpness": 20}, {"sharpness": 19.9}, "blurred"),
+        ({"height": 32, "width": 40}, {"height": 31, "width": 40}, "tiny"),
+        ({"width": 400, "height": 100}, {"width": 401, "height": 100}, "extreme-aspect"),
+        ({"width": 100, "height": 400}, {"width": 100, "height": 401}, "extreme-aspect"),
+    ],
+)
+def test_a_flag_begins_beyond_its_threshold(at: dict[str, float], beyond: dict[str, float], flag: QualityFlag) -> None:
+    assert quality_flags(quality(**at)) == ()
+    assert quality_flags(quality(**beyond)) == (flag,)
+
+
+def test_a_flat_image_is_blank_and_of_low_entropy_but_not_blurred() -> None:
+    assert quality_flags(quality(contrast=0, entropy=0, sharpness=0)) == ("blank", "low-entropy")
+
+
+def test_thresholds_can_be_others() -> None:
+    assert quality_flags(quality(brightness=100), QualityThresholds(dark_brightness=110)) == ("dark",)

@@ -1,0 +1,21 @@
+"""embedlab quality"""
+
+from pathlib import Path
+
+import click
+
+from embedlab_core.cli.options import index_option, json_option, reports_errors
+
+
+@click.command("quality")
+@index_option
+@json_option
+@reports_errors
+def command(index_dir: Path, as_json: bool) -> None:
+    """List images that are corrupted, blank, low in entropy, dark, overexposed, blurred, tiny, or extremely long."""
+    from embedlab_core.api import Index
+    from embedlab_core.cli.quality_output import quality_json, quality_table
+
+    render = quality_json if as_json else quality_table
+    for line in render(Index.open(index_dir).quality()):
+        click.echo(line)
