@@ -1,0 +1,73 @@
+"""Several images and prompts as one query."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedlab_core.errors import QueryError
+from embedlab_core.search.compose import Means, combine, split_weight
+from embedlab_core.search.queries import Query
+from tests.support import Vectors, random_units, unit
+
+ZERO = Means(np.zeros(4, np.float32), np.zeros(4, np.float32))
+
+
+def text(name: str, vector: Vectors) -> Query:
+    return Query(name, "text", vector)
+
+
+@pytest.mark.parametrize(
+    ("written", "weight", "rest"),
+    [
+        ("a dog", 1.0, "a dog"),
+        ("2:a dog", 2.0, "a dog"),
+        ("0.5:a dog", 0.5, "a dog"),
+        (".5:x", 0.5, "x"),
+        ("1e2:x", 100.0, "x"),
+        ("2:3:x", 2.0, "3:x"),
+        ("C:/photos/a.jpg", 1.0, "C:/photos/a.jpg"),
+        ("warning: fire", 1.0, "warning: fire"),
+        ("nan:x", 1.0, "nan:x"),
+    ],
+)
+def test_a_number_and_a_colon_in_front_are_a_weight(written: str, weight: float, rest: str) -> None:
+    assert split_weight(written) == (weight, rest)
+
+
+@pytest.mark.parametrize("written", ["1.2.3:dog", "-1:dog", "0:dog", "1e999:dog", "+-1:dog", "2: "])
+def test_weights_that_are_no_positive_numbers_are_named(written: str) -> None:
+    with pytest.raises(QueryError, match="weight"):
+        split_weight(written)
+
+
+def test_the_sum_of_centred_unit_parts_is_the_query() -> None:
+    means = Means(image=np.array([0.5, 0, 0, 0], np.float32), text=np.array([0, 0.5, 0, 0], np.float32))
+    image = Query("a.png", "image", unit([0.5, 0, 1, 0]), (b"digest",))
+    prompt = text("a dog", unit([0, 0.5, 0, 1]))
+    query = combine([(1.0, image), (2.0, prompt)], means)
+    wanted = unit(unit(image.vector - means.image) + 2 * unit(prompt.vector - means.text).astype(np.float64))
+    assert query.vector == pytest.approx(wanted, abs=1e-6)
+    assert (query.name, query.modality, query.digests) == ("a.png + 2:a dog", "composed", (b"digest",))
+
+
+@given(st.lists(st.floats(0.1, 5) | st.floats(-5, -0.1), min_size=1, max_size=5), st.integers(0, 100))
+def test_the_shares_of_the_parts_add_up_to_the_score(weights: list[float], seed: int) -> None:
+    weights[0] = abs(weights[0])
+    vectors = random_units(len(weights) + 1, 8, seed)
+    means = Means(np.zeros(8, np.float32), np.zeros(8, np.float32))
+    query = combine([(weight, text("t", vector)) for weight, vector in zip(weights, vectors, strict=False)], means)
+    assert np.linalg.norm(query.vector) == pytest.approx(1, abs=1e-5)
+    assert (query.directions @ vectors[-1]).sum() == pytest.approx(query.vector @ vectors[-1], abs=1e-5)
+    assert [part.weight for part in query.parts] == weights
+
+
+def test_parts_that_cancel_out_are_an_error_that_names_them() -> None:
+    dog = text("a dog", unit([1, 2, 3, 4]))
+    with pytest.raises(QueryError, match="cancel out \\(a dog, a dog\\)"):
+        combine([(1.0, dog), (-1.0, dog)], ZERO)
+
+
+def test_only_taking_away_is_an_error() -> None:
+    with pytest.raises(QueryError, match="nothing to search for"):
+        combine([(-1.0, text("snow", unit([1, 0, 0, 0])))], ZERO)

@@ -1,0 +1,48 @@
+"""The Python API does what README shows."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from embedlab_core import Index
+from embedlab_core.errors import QueryError
+from embedlab_core.search.search import SearchOptions
+from tests.cli.conftest import Grader
+from tests.support import ROOT
+
+
+def test_readmes_example_runs(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    monkeypatch.chdir(grader.folder)
+    exec(compile(example, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"assets/images/\d{3}\.\w+", printed)) >= 5
+
+
+@pytest.fixture
+def index(tiny_index: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    monkeypatch.setenv("EMBEDLAB_WEIGHTS", str(tiny_root))
+    return Index.open(tiny_index)
+
+
+def test_one_part_answers_for_itself_and_several_are_combined(index: Index, tiny_index: Path) -> None:
+    image = tiny_index.parent / "images" / "003.png"
+    assert index.search(text="red", k=3).query.modality == "text"
+    assert index.search(image=image, k=3).hits[0].path.endswith("003.png")
+    both = index.search(image=image, text=["red", "blue"], minus_text="black", k=3)
+    assert [part.weight for part in both.query.parts] == [1, 1, 1, -1]
+    assert len(both.hits) == 3
+
+
+def test_options_hold(index: Index) -> None:
+    result = index.search(text="red", k=4, options=SearchOptions(explain=True, path_glob="*/00?.png"))
+    assert len(result.explanations) == len(result.hits) == 4
+    assert all(re.search(r"/00\d\.png$", hit.path) for hit in result.hits)
+
+
+def test_an_empty_query_is_an_error(index: Index) -> None:
+    with pytest.raises(QueryError, match="no queries given"):
+        index.search()
