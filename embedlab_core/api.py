@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from embedlab_core.errors import LabelError
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch, recorded
+from embedlab_core.search.ann import RERANK
+from embedlab_core.search.bench import AnnBench, bench_ann
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_index
 from embedlab_core.search.queries import text_queries
-from embedlab_core.search.search import QuerySet, SearchResult, search
+from embedlab_core.search.search import DEFAULTS, QuerySet, SearchOptions, SearchResult, search
 
 
 class Index:
@@ -57,12 +60,36 @@ class Index:
     def _recorded(self, command: str) -> AbstractContextManager[Stopwatch]:
         return recorded(self.reader.directory, command, images=len(self))
 
-    def search_each(
-        self, queries: QuerySet, k: int = 5, explain: bool = False, fusion_weights: Sequence[float] = ()
-    ) -> list[SearchResult]:
-        """The k nearest images of every query; see `embedlab_core.search.search.search`."""
+    def search(
+        self,
+        *,
+        text: str | Sequence[str] = (),
+        image: str | Path | Sequence[str | Path] = (),
+        minus_text: str | Sequence[str] = (),
+        minus_image: str | Path | Sequence[str | Path] = (),
+        k: int = 5,
+        options: SearchOptions = DEFAULTS,
+    ) -> SearchResult:
+        """The k images nearest to a prompt or a picture, or to several of them combined.
+
+        Raises QueryError for a query that cannot be used, and what `ensemble` raises.
+        """
+        prompts, files = _strings(text), _strings(image)
+        minus_prompts, minus_files = _strings(minus_text), _strings(minus_image)
+        several = len(prompts) + len(files) + len(minus_prompts) + len(minus_files) > 1
+        queries = QuerySet(None, files, prompts, None, minus_files, minus_prompts)
+        (result,) = self.search_each(queries, replace(options, k=k, combine=options.combine or several))
+        return result
+
+    def search_each(self, queries: QuerySet, options: SearchOptions = DEFAULTS) -> list[SearchResult]:
+        """The nearest images of every query; see `embedlab_core.search.search.search`."""
         with self._recorded("search") as watch:
-            return search(self.reader, self.ensemble, self._cache, queries, k, explain, fusion_weights, watch)
+            return search(self.reader, self.ensemble, self._cache, queries, options, watch)
+
+    def bench_ann(self, queries: int = 200, k: int = 10, rerank: int = RERANK) -> AnnBench:
+        """Exact against approximate search; see `embedlab_core.search.bench.bench_ann`."""
+        with self._recorded("bench ann") as watch, watch.stage("rank"):
+            return bench_ann(self.reader, queries, k, rerank)
 
     def analyze(
         self,
@@ -101,3 +128,7 @@ class Index:
             vectors = np.stack([query.vector for query in queries])
             with watch.stage("rank"):
                 return cluster_images(index, phrases, index.exact_queries(vectors), count)
+
+
+def _strings(given: str | Path | Sequence[str | Path]) -> list[str]:
+    return [str(given)] if isinstance(given, str | Path) else [str(one) for one in given]

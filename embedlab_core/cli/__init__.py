@@ -8,7 +8,7 @@ import click
 
 import embedlab_core
 
-_COMMANDS = ("embed", "search", "analyze", "label", "quality", "models")
+_COMMANDS = ("embed", "search", "analyze", "label", "quality", "models", "bench")
 
 
 class _LazyGroup(click.Group):

@@ -105,6 +105,11 @@ class IndexReader:
             relative[chosen] = shard.paths[local]
         return [shown_path(self.manifest.images_dir, path) for path in relative]
 
+    @property
+    def shown_prefix(self) -> str:
+        """What results put before a path that is relative to the images folder."""
+        return shown_path(self.manifest.images_dir, "x").removesuffix("x")
+
     def _locate(
         self, rows: npt.NDArray[np.int64]
     ) -> Iterator[tuple[Rows, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
