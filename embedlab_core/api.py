@@ -88,7 +88,8 @@ class Index:
 
     def bench_ann(self, queries: int = 200, k: int = 10, rerank: int = RERANK) -> AnnBench:
         """Exact against approximate search; see `embedlab_core.search.bench.bench_ann`."""
-        return bench_ann(self.reader, queries, k, rerank)
+        with self._recorded("bench ann") as watch, watch.stage("rank"):
+            return bench_ann(self.reader, queries, k, rerank)
 
     def analyze(
         self,

@@ -14,7 +14,6 @@ from embedlab_core.metrics import Stopwatch
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_queries
 from embedlab_core.search.queries import text_queries
-from embedlab_core.search.templates import averaged, template_prompts
 
 NONE = "none of these"
 
@@ -72,11 +71,10 @@ def label_images(
     _check(labels)
     if len(index) == 0:
         raise LabelError(f"{index.directory}: the index holds no images to label; run embed on a folder that has some")
-    prompts = [prompt for label in labels for prompt in template_prompts(label)]
     watch = watch or Stopwatch()
     with watch.stage("encode"):
-        queries, _ = text_queries(prompts, ensemble, cache)
-    vectors = averaged(np.stack([query.vector for query in queries]).reshape(len(labels), -1, index.manifest.dim))
+        queries, _ = text_queries(labels, ensemble, cache, templates=True)
+    vectors = np.stack([query.vector for query in queries])
     vectors = index.exact_queries(fused_queries(index, vectors, fusion_weights))
     scale, floor = _logit_scale(ensemble), _floor(ensemble)
     images: list[ImageLabel] = []
