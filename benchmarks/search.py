@@ -25,7 +25,7 @@ from embedlab_core.search.queries import text_queries
 from embedlab_core.search.search import QuerySet, SearchOptions
 
 LABELS = json.loads((ROOT / "assets" / "labels.json").read_text())
-CAT, SKETCH_OF_A_CAT = str(ROOT / "assets" / "queries" / "q1.jpg"), "114.png"
+CAT, DRAWN_CAT = str(ROOT / "assets" / "queries" / "q1.jpg"), "114.png"
 CAPTIONED = ("flickr8k", "ui_docs", "charts", "coco", "emoji")
 
 
@@ -76,16 +76,14 @@ def captions(data: Path, encoder: OnnxEncoder) -> None:
 
 
 def composed(index: Index) -> None:
-    """A photograph of a cat and "a sketch" are to find the one sketch of a cat."""
-    for title, query in (
-        ("the photograph alone", {"image": CAT}),
-        ("'a sketch' alone", {"text": "a sketch"}),
-        ("both", {"image": CAT, "text": "a sketch"}),
-        ("both, minus 'a photo'", {"image": CAT, "text": "a sketch", "minus_text": "a photo"}),
-    ):
-        hits = index.search(k=len(index), **query).hits
-        place = [Path(hit.path).name for hit in hits].index(SKETCH_OF_A_CAT) + 1
-        print(f"the sketch of a cat is found at place {place:>2} by {title}")
+    """A photograph of a cat and words for a drawing are to find the one drawing of a cat."""
+
+    def place(**query: str) -> int:
+        return [Path(hit.path).name for hit in index.search(k=len(index), **query).hits].index(DRAWN_CAT) + 1
+
+    print(f"the drawn cat is at place {place(image=CAT)} by a photograph of a cat; by words alone, and by both:")
+    for words in ("a line drawing", "a sketch", "a drawing", "a pencil sketch", "a cartoon", "a sketch of a face"):
+        print(f"    {words:<20} {place(text=words):>3} {place(image=CAT, text=words):>3}")
 
 
 def diversity(index: Index) -> None:
