@@ -48,3 +48,11 @@ class StoreError(EmbedlabError):
 
 class IndexWriteError(EmbedlabError):
     """The index cannot be written: no room, no permission, or another run is writing it."""
+
+
+class DuplicatesError(EmbedlabError):
+    """A list, a plan or labels about duplicates cannot be used."""
+
+
+class CalibrationError(EmbedlabError):
+    """There is no calibration that fits the index, or none can be made from what there is."""
