@@ -58,16 +58,12 @@ def complete_labels(count: int, pairs: Pairs) -> Labels:
 
 
 def medoid_labels(count: int, pairs: Pairs) -> Labels:
-    """Groups around medoids: of the images not yet in a group, the one with the most pairs takes its neighbours, nearest
-    first, each only if it is a pair with all taken before. Ties go to the smaller row number."""
+    """Groups around medoids: of the images not yet in a group, the one with the most pairs takes its neighbours,
+    nearest first, each only if it is a pair with all taken before. Ties go to the smaller row number."""
     labels = np.arange(count, dtype=np.int64)
     neighbours = _neighbours(pairs)
-    scores = {
-        pair: score
-        for pair, score in zip(
-            zip(pairs.left.tolist(), pairs.right.tolist(), strict=True), pairs.scores.tolist(), strict=True
-        )
-    }
+    keys = zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
+    scores = dict(zip(keys, pairs.scores.tolist(), strict=True))
     free = set(neighbours)
     for medoid in sorted(neighbours, key=lambda row: (-len(neighbours[row]), row)):
         if medoid not in free:

@@ -44,7 +44,7 @@ def hash_pairs(index: IndexReader, rotations: bool) -> Pairs:
 
 def _distances(left: Hashes, turned: Hashes) -> npt.NDArray[np.uint8]:
     """(a,), (t, b) -> uint8 (a, b): the fewest bits in which a hash differs from any of the t turns of another."""
-    distances = np.bitwise_count(left[:, None] ^ turned[0])
+    distances: npt.NDArray[np.uint8] = np.bitwise_count(left[:, None] ^ turned[0])
     for turn in turned[1:]:
         np.minimum(distances, np.bitwise_count(left[:, None] ^ turn), out=distances)
     return distances

@@ -28,7 +28,8 @@ class Screen:
 
 def whole(index: IndexReader) -> Screen:
     """The vectors themselves."""
-    rows = np.concatenate([block for _, block in index.exact_blocks()])
+    none = index.vectors(np.empty(0, np.int64))
+    rows = np.concatenate([none, *(block for _, block in index.exact_blocks())])
     return Screen(rows, product_error(rows.shape[1]))
 
 
