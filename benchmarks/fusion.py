@@ -15,7 +15,7 @@ from embedlab_core.embed import EmbedOptions, embed_folder
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.folders import pull
 from embedlab_core.encoders.open import open_encoder
-from embedlab_core.search.search import QuerySet
+from embedlab_core.search.search import QuerySet, SearchOptions
 
 LABELS = json.loads((ROOT / "assets" / "labels.json").read_text())
 
@@ -35,7 +35,7 @@ def main() -> None:
 def precision(index: Path, query_set: QuerySet, truth: dict[str, list[str]]) -> float:
     """Mean R-precision: the share of right images among the first R, where R is how many are right."""
     shares = []
-    for result in Index.open(index).search_each(query_set, k=len(LABELS["prompts"])):
+    for result in Index.open(index).search_each(query_set, SearchOptions(k=len(LABELS["prompts"]))):
         right = set(truth[Path(result.query.name).name])
         shares.append(sum(Path(hit.path).name in right for hit in result.hits[: len(right)]) / len(right))
     return sum(shares) / len(shares)

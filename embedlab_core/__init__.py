@@ -2,7 +2,8 @@
 
 from embedlab_core import Index
 
-Index.open("index").analyze(dup_threshold=0.92).groups
+for hit in Index.open("index").search(text="login screen", k=5).hits:
+    print(hit.path, hit.score)
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,7 @@
 """The Python API: an index opened once and asked many times. The command line calls nothing else."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -8,9 +9,11 @@ from embedlab_core.analysis.analyze import Analysis, analyze
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.search.ann import RERANK
+from embedlab_core.search.bench import AnnBench, bench_ann
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_index
-from embedlab_core.search.search import QuerySet, SearchResult, search
+from embedlab_core.search.search import DEFAULTS, QuerySet, SearchOptions, SearchResult, search
 
 
 class Index:
@@ -40,15 +43,42 @@ class Index:
 
         return Ensemble([OnnxEncoder(model_of_index(model)) for model in self.manifest.models])
 
-    def search_each(
-        self, queries: QuerySet, k: int = 5, explain: bool = False, fusion_weights: Sequence[float] = ()
-    ) -> list[SearchResult]:
-        """The k nearest images of every query; see `embedlab_core.search.search.search`."""
+    def search(
+        self,
+        *,
+        text: str | Sequence[str] = (),
+        image: str | Path | Sequence[str | Path] = (),
+        minus_text: str | Sequence[str] = (),
+        minus_image: str | Path | Sequence[str | Path] = (),
+        k: int = 5,
+        options: SearchOptions = DEFAULTS,
+    ) -> SearchResult:
+        """The k images nearest to a prompt or a picture, or to several of them combined.
+
+        Raises QueryError for a query that cannot be used, and what `ensemble` raises.
+        """
+        prompts, files = _strings(text), _strings(image)
+        minus_prompts, minus_files = _strings(minus_text), _strings(minus_image)
+        several = len(prompts) + len(files) + len(minus_prompts) + len(minus_files) > 1
+        queries = QuerySet(None, files, prompts, None, minus_files, minus_prompts)
+        (result,) = self.search_each(queries, replace(options, k=k, combine=options.combine or several))
+        return result
+
+    def search_each(self, queries: QuerySet, options: SearchOptions = DEFAULTS) -> list[SearchResult]:
+        """The nearest images of every query; see `embedlab_core.search.search.search`."""
         cache = QueryCache(self.reader.directory, " + ".join(map(str, self.manifest.models)))
-        return search(self.reader, self.ensemble, cache, queries, k, explain, fusion_weights)
+        return search(self.reader, self.ensemble, cache, queries, options)
+
+    def bench_ann(self, queries: int = 200, k: int = 10, rerank: int = RERANK) -> AnnBench:
+        """Exact against approximate search; see `embedlab_core.search.bench.bench_ann`."""
+        return bench_ann(self.reader, queries, k, rerank)
 
     def analyze(
         self, dup_threshold: float = 0.92, anomaly_top: int = 8, k: int = 5, fusion_weights: Sequence[float] = ()
     ) -> Analysis:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
         return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k)
+
+
+def _strings(given: str | Path | Sequence[str | Path]) -> list[str]:
+    return [str(given)] if isinstance(given, str | Path) else [str(one) for one in given]

@@ -46,6 +46,7 @@ def write_tiny_model(folder: Path, name: str = "tiny", seed: int = 0) -> Path:
         "text": {"context_length": CONTEXT_LENGTH},
         "logit_scale": 20.0,
         "bands": {"image": {"related": 0.5, "near-duplicate": 0.92}, "text": {"related": 0.3, "match": 0.6}},
+        "means": {"image": [0.0] * DIM, "text": [0.0] * DIM},
         "files": files,
     }
     (target / "model.json").write_text(json.dumps(document), "utf-8")

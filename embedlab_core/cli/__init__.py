@@ -8,7 +8,7 @@ import click
 
 import embedlab_core
 
-_COMMANDS = ("embed", "search", "analyze", "models")
+_COMMANDS = ("embed", "search", "analyze", "models", "bench")
 
 
 class _LazyGroup(click.Group):

@@ -1,7 +1,9 @@
 """Results -> lines of JSON or of a table."""
 
+import csv
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +11,8 @@ from embedlab_core.analysis.analyze import Analysis
 from embedlab_core.cli.options import printable
 from embedlab_core.encoders.folders import KnownModel
 from embedlab_core.index.manifest import Manifest
+from embedlab_core.search.bench import AnnBench
+from embedlab_core.search.explain import Explanation
 from embedlab_core.search.search import SearchResult
 
 
@@ -24,16 +28,34 @@ def search_json(results: Sequence[SearchResult]) -> Iterator[str]:
                 "backbone": " + ".join(model.name for model in result.models),
                 "dim": sum(model.dim for model in result.models),
             }
+            if result.query.parts:
+                document["parts"] = [asdict(part) for part in result.query.parts]
             for entry, explanation in zip(document["results"], result.explanations, strict=True):
                 entry |= {
                     **asdict(explanation),
                     "distance": _score(explanation.distance),
                     "percentile": round(explanation.percentile, 2),
+                    "z_score": None if explanation.z_score is None else round(explanation.z_score, 2),
+                    "shares": [_score(share) for share in explanation.shares],
                 }
         yield json.dumps(document)
 
 
-def search_table(results: Sequence[SearchResult]) -> Iterator[str]:
+def search_csv(results: Sequence[SearchResult]) -> Iterator[str]:
+    """A header and one line a result, as RFC 4180 has it."""
+    yield _csv_line(["query", "rank", "score", "path"])
+    for result in results:
+        for rank, hit in enumerate(result.hits, start=1):
+            yield _csv_line([result.query.name, rank, _score(hit.score), hit.path])
+
+
+def search_paths(results: Sequence[SearchResult]) -> Iterator[str]:
+    """Every path once, in the order of the results, ended by NUL."""
+    for path in dict.fromkeys(hit.path for result in results for hit in result.hits):
+        yield f"{path}\0"
+
+
+def search_table(results: Sequence[SearchResult], thumbnail: Callable[[str], str] | None = None) -> Iterator[str]:
     for number, result in enumerate(results):
         if number:
             yield ""
@@ -42,8 +64,10 @@ def search_table(results: Sequence[SearchResult]) -> Iterator[str]:
             line = f"{rank:>4}  {hit.score:.4f}  {printable(hit.path)}"
             if result.explanations:
                 explanation = result.explanations[rank - 1]
-                line += f"  ({explanation.band or 'no bands'}; above {explanation.percentile:.1f} % of the index)"
+                line += f"  ({_facts(explanation)})"
             yield line
+            if thumbnail and (sequence := thumbnail(hit.path)):
+                yield sequence
 
 
 def analysis_json(manifest: Manifest, analysis: Analysis, explain: bool) -> Iterator[str]:
@@ -95,6 +119,35 @@ def model_facts(models: Sequence[KnownModel]) -> Iterator[str]:
     for model in models:
         for name, value in asdict(model).items():
             yield f"{name.replace('_', ' ')}: {'not here' if value is None else value}"
+
+
+def ann_bench_json(bench: AnnBench) -> Iterator[str]:
+    yield json.dumps({name: round(value, 4) for name, value in asdict(bench).items()})
+
+
+def ann_bench_table(bench: AnnBench) -> Iterator[str]:
+    yield f"{bench.images} images, {bench.queries} queries one at a time, k {bench.k}, rerank {bench.rerank}"
+    yield f"exact   p50 {bench.exact_p50_ms:8.2f} ms   p95 {bench.exact_p95_ms:8.2f} ms"
+    yield f"ANN     p50 {bench.ann_p50_ms:8.2f} ms   p95 {bench.ann_p95_ms:8.2f} ms"
+    yield f"recall@{bench.k} {bench.recall:.4f}, {bench.exact_p50_ms / bench.ann_p50_ms:.1f} times as fast at p50"
+    yield f"ANN file {bench.bytes / 1e6:.0f} MB, opened in {bench.open_seconds:.2f} s"
+
+
+def _facts(explanation: Explanation) -> str:
+    facts = [explanation.band or "no bands", f"above {explanation.percentile:.1f} % of the index"]
+    if explanation.z_score is not None:
+        facts.append(f"z {explanation.z_score:.1f}")
+    if explanation.duplicate_of is not None:
+        facts.append(f"near-duplicate of {printable(explanation.duplicate_of)}")
+    if explanation.shares:
+        facts.append("shares " + " ".join(f"{share:+.3f}" for share in explanation.shares))
+    return "; ".join(facts)
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
 
 
 def _score(value: float) -> float:

@@ -42,7 +42,7 @@ class Ensemble:
     def encode_images(self, images: Sequence[Pixels]) -> npt.NDArray[np.float32]:
         """b images, each as uint8 (size, size, 3) for every model -> float32 (b, d), unit length."""
         columns = zip(*images, strict=True)
-        return _joined(
+        return joined(
             [encoder.encode_images(np.stack(pixels)) for encoder, pixels in zip(self.encoders, columns, strict=True)]
         )
 
@@ -50,10 +50,11 @@ class Ensemble:
         """n prompts -> float32 (n, d), unit length; truncated: those that any model cut."""
         parts = [encoder.encode_texts(texts) for encoder in self.encoders]
         truncated = dict.fromkeys(text for part in parts for text in part.truncated)
-        return TextEmbeddings(_joined([part.vectors for part in parts]), tuple(truncated))
+        return TextEmbeddings(joined([part.vectors for part in parts]), tuple(truncated))
 
 
-def _joined(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+def joined(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """The models' unit vectors (n, d) side by side, as an index holds them."""
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts, axis=1) * np.float32(1 / math.sqrt(len(parts)))

@@ -18,6 +18,7 @@ from embedlab_core.encoders.towers import image_tower, text_tower
 from embedlab_core.errors import ModelError, ModelPullError
 from embedlab_core.index.files import file_sha256
 from embedlab_core.search.similarity import cosines
+from embedlab_core.search.templates import template_prompts
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +32,19 @@ _EXTERNAL_BYTES = 1024
 
 # ONNX Runtime and torch sum in different orders; a wrong graph is off by far more than this.
 _LEAST_COSINE = 0.9999
+
+
+# What the mean text vector is taken over, in every prompt template: people, animals, things, places and screens.
+_CONCEPTS = (
+    "a dog",
+    "a man",
+    "children playing",
+    "a red car",
+    "food on a table",
+    "a beach",
+    "a login screen",
+    "a chart",
+)
 
 
 def export_model(name: str, source: Source, loaded: LoadedModel, folder: Path) -> ModelSpec:
@@ -94,9 +108,21 @@ def _write(name: str, source: Source, loaded: LoadedModel, folder: Path) -> None
         "logit_scale": float(loaded.model.logit_scale.detach().exp()),
         "weights_sha256": weights_sha256(loaded),
         "bands": {"image": {}, "text": {}},
+        "means": {"text": _text_mean(loaded)},
         "files": {file: {"sha256": file_sha256(path), "bytes": path.stat().st_size} for file, path in files.items()},
     }
     (folder / MODEL_JSON).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+
+
+def _text_mean(loaded: LoadedModel) -> list[float]:
+    """The mean unit vector over varied prompts. An image mean needs images: there are none here."""
+    import torch
+
+    prompts = [text for concept in _CONCEPTS for text in template_prompts(concept)]
+    with torch.inference_mode():
+        vectors = text_tower(loaded)(loaded.tokenizer(prompts)).double()
+    mean: list[float] = [round(value, 6) for value in vectors.mean(0).tolist()]
+    return mean
 
 
 def _square(size: int | tuple[int, int]) -> int:

@@ -13,6 +13,8 @@ from embedlab_core.index.manifest import ModelRef
 
 FORMAT = 1
 MODEL_JSON = "model.json"
+# Of a model that nobody has measured: the exercise's threshold.
+NEAR_DUPLICATE = 0.92
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,16 @@ class Bands:
     image: dict[str, float]
     text: dict[str, float]
 
+    @property
+    def near_duplicate(self) -> float:
+        """The image-image cosine from which two images are near-duplicates."""
+        return self.image.get("near-duplicate", NEAR_DUPLICATE)
+
+    def of(self, modality: str, score: float) -> str | None:
+        """The band of a query's score; None for a composed query, whose scores nobody has measured."""
+        bands = {"image": self.image, "text": self.text}
+        return self.name(bands[modality], score) if modality in bands else None
+
     @staticmethod
     def name(band: dict[str, float], score: float) -> str | None:
         """The highest band that `score` reaches; None if the model has no bands."""
@@ -46,7 +58,8 @@ class ModelSpec:
 
     name: the backbone that gives this model. dim: of its unit vectors. context_length: tokens. cleaning: of prompts,
     before they are tokenized. logit_scale: cosine -> logit multiplier. weights_sha256: of the tensors the folder was
-    exported from, if it was.
+    exported from, if it was. means: the mean unit vector (dim,) over many images and over many texts, under "image" and
+    "text", where they were measured.
     """
 
     folder: Path
@@ -60,6 +73,7 @@ class ModelSpec:
     logit_scale: float
     bands: Bands
     weights_sha256: str | None
+    means: dict[str, tuple[float, ...]]
     files: dict[str, ModelFile]
 
     @property
@@ -118,6 +132,7 @@ def _spec(folder: Path, document: dict[str, Any]) -> ModelSpec:
         cleaning=document["text"].get("cleaning", "none"),
         logit_scale=document["logit_scale"],
         weights_sha256=document.get("weights_sha256"),
+        means={modality: tuple(mean) for modality, mean in document.get("means", {}).items()},
         bands=Bands(document["bands"]["image"], document["bands"]["text"]),
         files={name: ModelFile(**file) for name, file in document["files"].items()},
     )

@@ -111,6 +111,11 @@ class IndexReader:
         values = np.concatenate([part for _, part in parts])
         return values[np.argsort(np.concatenate([chosen for chosen, _ in parts]))]
 
+    @property
+    def shown_prefix(self) -> str:
+        """What results put before a path that is relative to the images folder."""
+        return shown_path(self.manifest.images_dir, "x").removesuffix("x")
+
     def _locate(
         self, rows: npt.NDArray[np.int64]
     ) -> Iterator[tuple[Rows, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:

@@ -1,5 +1,6 @@
-"""What a score means: its distance, its place among all images, and the model's name for its range."""
+"""What a score means: its place among all images, the model's name for its range, and what it is made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,31 +8,85 @@ import numpy.typing as npt
 
 from embedlab_core.encoders.spec import Bands
 from embedlab_core.index.reader import IndexReader
-from embedlab_core.search.queries import Modality
-from embedlab_core.search.rank import Hit, percentiles
+from embedlab_core.search.queries import Query
+from embedlab_core.search.rank import Hit, all_scores
+from embedlab_core.search.similarity import cosines, product_error
+
+# Of a normal distribution, median absolute deviation times this is the standard deviation (Rousseeuw & Croux 1993).
+_MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """distance: cosine distance, 1 - score. rank: from 1. percentile: share of all images whose score is not above
-    this one, 0..100. band: "unrelated", or the highest of the model's bands that the score reaches; None for a
-    model without measured bands."""
+    this one, 0..100. z_score: the score's distance from the median of all images, in robust standard deviations (MAD);
+    None if more than half of all scores are equal. band: "unrelated", or the highest of the model's bands that the
+    score reaches; None for a model without measured bands. duplicate_of: path of the first better result that this one
+    is a near-duplicate of. shares: what each part of a composed query adds to the score, in the order of its parts."""
 
     distance: float
     rank: int
     percentile: float
+    z_score: float | None
     band: str | None
+    duplicate_of: str | None
+    shares: tuple[float, ...]
 
 
 def explain_hits(
-    index: IndexReader, modality: Modality, query: npt.NDArray[np.float32], hits: list[Hit], bands: Bands
+    index: IndexReader, query: Query, vector: npt.NDArray[np.float32], hits: Sequence[Hit], bands: Bands
 ) -> list[Explanation]:
-    """One explanation a hit of the query vector (d,)."""
+    """One explanation a hit. vector: the query's, float32 (d,), as it was compared."""
     scores = np.array([hit.score for hit in hits], dtype=np.float32)
-    band = bands.image if modality == "image" else bands.text
+    rows = np.array([hit.row for hit in hits], dtype=np.int64)
+    everything = all_scores(index, vector)
+    median = float(np.median(everything))
+    sigma = _MAD_TO_SIGMA * float(np.median(np.abs(everything - np.float32(median))))
+    places = percentiles(index, vector, everything, scores)
+    better = _better_duplicates(index.vectors(rows), bands.near_duplicate)
+    shares = index.vectors(rows) @ index.exact_queries(query.directions).T if query.parts else np.empty((len(hits), 0))
     return [
-        Explanation(1.0 - hit.score, rank, percentile, Bands.name(band, hit.score))
-        for rank, (hit, percentile) in enumerate(
-            zip(hits, percentiles(index, query, scores).tolist(), strict=True), start=1
+        Explanation(
+            distance=1.0 - hit.score,
+            rank=number + 1,
+            percentile=places[number],
+            z_score=(hit.score - median) / sigma if sigma > 0 else None,
+            band=bands.of(query.modality, hit.score),
+            duplicate_of=hits[better[number]].path if number in better else None,
+            shares=tuple(shares[number].tolist()),
         )
+        for number, hit in enumerate(hits)
     ]
+
+
+def percentiles(
+    index: IndexReader,
+    vector: npt.NDArray[np.float32],
+    everything: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+) -> list[float]:
+    """For each score (q,) the share of all images (0..100) whose exact cosine to the vector (d,) is not above it.
+
+    everything: float32 (n,), as `all_scores` gives them. They place all images but those within their error; exact
+    cosines place these.
+    """
+    (query,) = index.exact_queries(vector[None])
+    margin = 2 * product_error(query.size) * float(np.linalg.norm(query))
+    ordered = np.sort(everything)
+    places = []
+    for score in scores:
+        below = int(np.searchsorted(ordered, score - margin, side="left"))
+        close = np.flatnonzero(np.abs(everything - score) <= margin)
+        exact = cosines(np.broadcast_to(query, (close.size, query.size)), index.vectors(close))
+        places.append(100.0 * (below + int((exact <= score).sum())) / len(index))
+    return places
+
+
+def _better_duplicates(vectors: npt.NDArray[np.float32], threshold: float) -> dict[int, int]:
+    """For each hit (n, d) that is one: the number of the first better hit that it is a near-duplicate of."""
+    found = {}
+    for number in range(1, len(vectors)):
+        near = np.flatnonzero(vectors[:number] @ vectors[number] >= threshold)
+        if near.size:
+            found[number] = int(near[0])
+    return found

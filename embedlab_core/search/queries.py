@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,20 +16,34 @@ from embedlab_core.errors import ImageDecodeError, QueryError
 from embedlab_core.images.decode import PixelSpec, decode_image
 from embedlab_core.images.discover import Skip, discover, shown_path
 from embedlab_core.search.cache import CachedVector, QueryCache
+from embedlab_core.search.templates import averaged, template_prompts
 
-Modality = Literal["image", "text"]
+Modality = Literal["image", "text", "composed"]
 
 # Query images read and encoded together; also bounds the pixels held at once.
 _BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """An image or prompt of a composed query. weight: negative if it is taken away."""
+
+    name: str
+    modality: Modality
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
-    """name: the path or the prompt, as results show it. vector: float32 (d,), unit length."""
+    """name: the path or the prompt, as results show it. vector: float32 (d,), unit length. digests: sha256 of the query
+    images behind it. parts, directions: of a composed query, whose vector is the sum of `directions` (p, d)."""
 
     name: str
     modality: Modality
     vector: npt.NDArray[np.float32]
+    digests: tuple[bytes, ...] = ()
+    parts: tuple[Part, ...] = ()
+    directions: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +96,22 @@ def image_queries(
                 if isinstance(outcome, Skip):
                     skipped.append(outcome)
                 elif outcome.digest in vectors:
-                    queries.append(Query(outcome.path, "image", vectors[outcome.digest].vector))
+                    queries.append(Query(outcome.path, "image", vectors[outcome.digest].vector, (outcome.digest,)))
                 else:
                     skipped.append(Skip(outcome.path, str(decoded[outcome.digest])))
     return queries, skipped
 
 
 def text_queries(
-    prompts: Sequence[str], ensemble: Ensemble, cache: QueryCache | None = None
+    prompts: Sequence[str], ensemble: Ensemble, cache: QueryCache | None = None, templates: bool = False
 ) -> tuple[list[Query], tuple[str, ...]]:
     """Queries in the order of `prompts`, and the prompts that were cut at the model's context length.
 
-    Raises QueryError for a prompt that is empty or not text.
+    templates: each prompt's vector is the mean over `template_prompts`. Raises QueryError for a prompt that is empty or
+    not text.
     """
+    if templates and prompts:
+        return _templated(prompts, ensemble, cache)
     digests = [_prompt_digest(prompt) for prompt in prompts]
     vectors = cache.get(digests) if cache else {}
     missing = {digest: prompt for digest, prompt in zip(digests, prompts, strict=True) if digest not in vectors}
@@ -110,6 +127,20 @@ def text_queries(
     found = [(prompt, vectors[digest]) for prompt, digest in zip(prompts, digests, strict=True)]
     cut = dict.fromkeys(prompt for prompt, item in found if item.cut)
     return [Query(prompt, "text", item.vector) for prompt, item in found], tuple(cut)
+
+
+def _templated(
+    prompts: Sequence[str], ensemble: Ensemble, cache: QueryCache | None
+) -> tuple[list[Query], tuple[str, ...]]:
+    for prompt in prompts:
+        _prompt_digest(prompt)
+    variants = {prompt: template_prompts(prompt) for prompt in prompts}
+    written = list(dict.fromkeys(text for texts in variants.values() for text in texts))
+    queries, cut = text_queries(written, ensemble, cache)
+    known = {query.name: query.vector for query in queries}
+    vectors = averaged(np.stack([np.stack([known[text] for text in variants[prompt]]) for prompt in prompts]))
+    found = [Query(prompt, "text", vector) for prompt, vector in zip(prompts, vectors, strict=True)]
+    return found, tuple(prompt for prompt in dict.fromkeys(prompts) if any(text in cut for text in variants[prompt]))
 
 
 def _read(path: str) -> _File | Skip:

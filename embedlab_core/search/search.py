@@ -6,29 +6,69 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.spec import Bands
 from embedlab_core.errors import QueryError
 from embedlab_core.index.manifest import ModelRef
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.search.ann import RERANK, AnnIndex
 from embedlab_core.search.cache import QueryCache
+from embedlab_core.search.compose import combine, split_weight
+from embedlab_core.search.diversity import diversify
 from embedlab_core.search.explain import Explanation, explain_hits
+from embedlab_core.search.filters import Filter, matching, rows_of_content
 from embedlab_core.search.fusion import fused_queries
+from embedlab_core.search.means import means_of
 from embedlab_core.search.queries import Query, image_queries, images_of, prompts_of, text_queries
-from embedlab_core.search.rank import Hit, top_k
+from embedlab_core.search.rank import Hit, decide, exact_candidates
 
 log = logging.getLogger(__name__)
+
+# Candidates for each wanted result where not simply the nearest are shown.
+_POOL = 10
 
 
 @dataclass(frozen=True, slots=True)
 class QuerySet:
-    """What to search for, answered in the order of the fields."""
+    """What to search for, answered in the order of the fields. The last two are for composed queries only."""
 
     query_dir: str | None = None
     query_files: Sequence[str] = ()
     prompts: Sequence[str] = ()
     prompt_file: Path | None = None
+    minus_files: Sequence[str] = ()
+    minus_prompts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """k: results a query. fusion_weights: of the models of an ensemble, in their order; none means equal ones.
+
+    combine: all images and prompts are one query; their texts may begin with a weight. templates: a prompt's vector is
+    the mean over several ways to say it. diversity: 0..1, see `diversify`. collapse_duplicates: near-duplicates of a
+    better result are left out. min_score, min_band: results below are left out. path_glob: only images whose path
+    matches. exclude_query: the query images themselves are left out, by content. ann, rerank: approximate candidates,
+    and how many of them are ranked exactly.
+    """
+
+    k: int = 5
+    explain: bool = False
+    fusion_weights: Sequence[float] = ()
+    combine: bool = False
+    templates: bool = False
+    diversity: float = 0.0
+    collapse_duplicates: bool = False
+    min_score: float | None = None
+    min_band: str | None = None
+    path_glob: str | None = None
+    exclude_query: bool = False
+    ann: bool = False
+    rerank: int = RERANK
+
+
+DEFAULTS = SearchOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +83,140 @@ class SearchResult:
 
 
 def search(
-    index: IndexReader,
-    ensemble: Ensemble,
-    cache: QueryCache,
-    query_set: QuerySet,
-    k: int,
-    explain: bool = False,
-    fusion_weights: Sequence[float] = (),
+    index: IndexReader, ensemble: Ensemble, cache: QueryCache, query_set: QuerySet, options: SearchOptions
 ) -> list[SearchResult]:
-    """The k nearest images of every query.
+    """The nearest images of every query.
 
-    ensemble: the models that made the index. fusion_weights: of these models, in their order; none means equal ones. A
-    query image that cannot be read is named in a warning and left out.
+    ensemble: the models that made the index. A query image that cannot be read is named in a warning and left out.
     Raises QueryError if nothing can be answered, and what the encoders raise.
     """
     if len(index) == 0:
         raise QueryError(f"{index.directory}: the index holds no images; run embed on a folder that has some")
-    models = index.manifest.models
-    queries = _encode(query_set, ensemble, cache)
-    vectors = fused_queries(index, np.stack([query.vector for query in queries]), fusion_weights)
+    if options.ann and options.rerank < options.k:
+        raise QueryError(f"--rerank {options.rerank} is below --k {options.k}; rank at least as many as are shown")
+    queries = _queries(index, ensemble, cache, query_set, options)
+    vectors = fused_queries(index, np.stack([query.vector for query in queries]), options.fusion_weights)
     # Fused scores of several models have no bands: nobody has measured them.
-    bands = ensemble.encoders[0].spec.bands if len(models) == 1 else Bands({}, {})
+    bands = ensemble.encoders[0].spec.bands if len(index.manifest.models) == 1 else Bands({}, {})
+    floors = [_floor(query, bands, options) for query in queries]
     return [
-        SearchResult(query, models, hits, explain_hits(index, query.modality, vector, hits, bands) if explain else [])
-        for query, vector, hits in zip(queries, vectors, top_k(index, vectors, k), strict=True)
+        SearchResult(
+            query,
+            index.manifest.models,
+            hits,
+            explain_hits(index, query, vector, hits, bands) if options.explain and hits else [],
+        )
+        for query, vector, hits in zip(
+            queries, vectors, _ranked(index, queries, vectors, floors, bands.near_duplicate, options), strict=True
+        )
     ]
 
 
-def _encode(query_set: QuerySet, ensemble: Ensemble, cache: QueryCache) -> list[Query]:
-    paths = [*(images_of(query_set.query_dir) if query_set.query_dir else []), *query_set.query_files]
-    prompts = [*query_set.prompts, *(prompts_of(query_set.prompt_file) if query_set.prompt_file else [])]
+def _ranked(
+    index: IndexReader,
+    queries: Sequence[Query],
+    vectors: npt.NDArray[np.float32],
+    floors: Sequence[float],
+    near_duplicate: float,
+    options: SearchOptions,
+) -> list[list[Hit]]:
+    ann = AnnIndex.open(index) if options.ann else None
+    filters = _filters(index, queries, options)
+    selective = options.diversity > 0 or options.collapse_duplicates
+    pool = min(len(index), _POOL * options.k if selective else options.k)
+
+    def nearest(numbers: list[int], count: int) -> list[list[Hit]]:
+        chosen, some = vectors[numbers], [filters[number] for number in numbers] if filters else []
+        if ann is not None:
+            candidates = ann.candidates(chosen, max(options.rerank, count), some)
+        else:
+            candidates = exact_candidates(index, chosen, count, some)
+        return [decide(index, vector, rows, count) for vector, rows in zip(chosen, candidates, strict=True)]
+
+    def shown(hits: list[Hit], floor: float) -> list[Hit]:
+        hits = [hit for hit in hits if hit.score >= floor]
+        if not selective or not hits:
+            return hits
+        scores = np.array([hit.score for hit in hits], dtype=np.float32)
+        found = index.vectors(np.array([hit.row for hit in hits], dtype=np.int64))
+        ceiling = near_duplicate if options.collapse_duplicates else None
+        return [hits[number] for number in diversify(found, scores, options.k, options.diversity, ceiling)]
+
+    results = [shown(hits, floor) for hits, floor in zip(nearest(list(range(len(queries))), pool), floors, strict=True)]
+    while options.collapse_duplicates and pool < len(index):
+        # Where a crowd of copies fills the pool, the results behind it are looked for.
+        short = [number for number, hits in enumerate(results) if len(hits) < options.k]
+        if not short:
+            break
+        pool = min(len(index), _POOL * pool)
+        for number, hits in zip(short, nearest(short, pool), strict=True):
+            results[number] = shown(hits, floors[number])
+    return results
+
+
+def _filters(index: IndexReader, queries: Sequence[Query], options: SearchOptions) -> list[Filter]:
+    """One a query; none at all if nothing is left out."""
+    if options.path_glob is None and not options.exclude_query:
+        return []
+    allowed = None if options.path_glob is None else matching(index, options.path_glob)
+    if allowed is not None and not allowed.any():
+        raise QueryError(f"--path-glob {options.path_glob!r}: no image of {index.directory} has such a path")
+    return [
+        Filter(allowed, rows_of_content(index, query.digests if options.exclude_query else ())) for query in queries
+    ]
+
+
+def _floor(query: Query, bands: Bands, options: SearchOptions) -> float:
+    """The lowest score that is shown."""
+    floor = -np.inf if options.min_score is None else options.min_score
+    if options.min_band is None:
+        return floor
+    known = {"image": bands.image, "text": bands.text}.get(query.modality, {})
+    if options.min_band not in known:
+        names = ", ".join(known) or "none; use --min-score"
+        raise QueryError(f"--min-band {options.min_band}: no such band for {query.modality} queries; there is {names}")
+    return max(floor, known[options.min_band])
+
+
+def _queries(
+    index: IndexReader, ensemble: Ensemble, cache: QueryCache, query_set: QuerySet, options: SearchOptions
+) -> list[Query]:
+    folder = images_of(query_set.query_dir) if query_set.query_dir else []
+    lines = prompts_of(query_set.prompt_file) if query_set.prompt_file else []
+    plus = [*folder, *query_set.query_files], [*query_set.prompts, *lines]
+    if not options.combine:
+        if query_set.minus_files or query_set.minus_prompts:
+            raise QueryError("--minus-image and --minus-text take away from a combined query; add --combine")
+        return _encoded(*plus, ensemble, cache, options.templates)
+    weights: list[float] = []
+    names: list[list[str]] = []
+    for sign, texts in ((1, plus[0]), (-1, query_set.minus_files), (1, plus[1]), (-1, query_set.minus_prompts)):
+        split = [split_weight(text) for text in texts]
+        weights += [sign * weight for weight, _ in split]
+        names.append([name for _, name in split])
+    images, prompts = names[0] + names[1], names[2] + names[3]
+    queries = _encoded(images, prompts, ensemble, cache, options.templates, strict=True)
+    return [combine(list(zip(weights, queries, strict=True)), means_of(index, ensemble))]
+
+
+def _encoded(
+    paths: Sequence[str],
+    prompts: Sequence[str],
+    ensemble: Ensemble,
+    cache: QueryCache,
+    templates: bool,
+    strict: bool = False,
+) -> list[Query]:
+    """Images, then prompts. strict: an image that cannot be read is an error, since the others mean something else
+    without it."""
     images, skipped = image_queries(paths, ensemble, cache)
-    texts, truncated = text_queries(prompts, ensemble, cache)
-    if not images and not texts:
+    texts, truncated = text_queries(prompts, ensemble, cache, templates)
+    if skipped and (strict or not images + texts):
         raise QueryError(
-            f"{skipped[0].path}: {skipped[0].reason}; none of the {len(skipped)} query images can be read"
-            if skipped
-            else "no queries given"
+            f"{skipped[0].path}: {skipped[0].reason}; {len(skipped)} of the {len(paths)} query images cannot be read"
         )
+    if not images and not texts:
+        raise QueryError("no queries given")
     for skip in skipped:
         log.warning("%s: %s; this query is left out", skip.path, skip.reason)
     for prompt in truncated:

@@ -11,7 +11,7 @@ from embedlab_core.api import Index
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import load_model_spec
 from embedlab_core.errors import IndexMissingError, ModelError, ModelMismatchError, QueryError
-from embedlab_core.search.search import QuerySet
+from embedlab_core.search.search import QuerySet, SearchOptions
 from tests.support import embed_images, picture
 from tests.tiny_model import COLOURS, write_tiny_model
 
@@ -36,7 +36,7 @@ def index(tmp_path: Path, tiny: OnnxEncoder) -> Path:
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_prompt_finds_the_picture_of_its_colour(index: Path, colour: str) -> None:
-    (result,) = Index.open(index).search_each(QuerySet(prompts=[colour]), k=3)
+    (result,) = Index.open(index).search_each(QuerySet(prompts=[colour]), SearchOptions(k=3))
     assert Path(result.hits[0].path).name == f"{colour}.png"
     assert abs(result.hits[0].score - 1) <= 1e-6
     assert (result.query.name, result.query.modality) == (colour, "text")
@@ -51,7 +51,7 @@ def test_queries_are_answered_folder_first_then_files_prompts_and_prompt_file(in
     (tmp_path / "prompts.txt").write_text("green\nblack\n")
     files = [str(tmp_path / "file.png"), str(tmp_path / "queries" / "b.png")]
     queries = QuerySet(str(tmp_path / "queries"), files, ["red", "blue"], tmp_path / "prompts.txt")
-    results = Index.open(index).search_each(queries, k=1)
+    results = Index.open(index).search_each(queries, SearchOptions(k=1))
     names = [Path(result.query.name).name for result in results]
     assert names == ["a.png", "b.png", "file.png", "b.png", "red", "blue", "green", "black"]
     hits = [Path(result.hits[0].path).name for result in results]
@@ -59,7 +59,7 @@ def test_queries_are_answered_folder_first_then_files_prompts_and_prompt_file(in
 
 
 def test_explanations_give_distance_rank_percentile_and_band(index: Path) -> None:
-    (result,) = Index.open(index).search_each(QuerySet(prompts=["red"]), k=8, explain=True)
+    (result,) = Index.open(index).search_each(QuerySet(prompts=["red"]), SearchOptions(k=8, explain=True))
     assert [entry.rank for entry in result.explanations] == list(range(1, 9))
     assert [entry.distance for entry in result.explanations] == [1 - hit.score for hit in result.hits]
     assert [entry.percentile for entry in result.explanations] == [100 - 12.5 * rank for rank in range(8)]
@@ -71,12 +71,14 @@ def test_explanations_give_distance_rank_percentile_and_band(index: Path) -> Non
 
 def test_image_queries_are_banded_by_the_bands_of_images(index: Path, tmp_path: Path) -> None:
     picture(1).save(tmp_path / "q.png")
-    (result,) = Index.open(index).search_each(QuerySet(query_files=[str(tmp_path / "q.png")]), k=1, explain=True)
+    (result,) = Index.open(index).search_each(
+        QuerySet(query_files=[str(tmp_path / "q.png")]), SearchOptions(k=1, explain=True)
+    )
     assert result.explanations[0].band == "near-duplicate"
 
 
 def test_a_prompt_beyond_the_context_is_cut_with_a_warning(index: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (result,) = Index.open(index).search_each(QuerySet(prompts=["red " * 20]), k=1)
+    (result,) = Index.open(index).search_each(QuerySet(prompts=["red " * 20]), SearchOptions(k=1))
     assert Path(result.hits[0].path).name == "red.png"
     (warning,) = caplog.messages
     assert "prompt cut at 8 tokens: red red" in warning
@@ -88,7 +90,7 @@ def test_a_broken_query_image_is_named_and_the_others_are_answered(
     (tmp_path / "bad.png").write_bytes(b"broken")
     picture(1).save(tmp_path / "good.png")
     files = [str(tmp_path / name) for name in ("bad.png", "gone.png", "good.png")]
-    (result,) = Index.open(index).search_each(QuerySet(query_files=files), k=1)
+    (result,) = Index.open(index).search_each(QuerySet(query_files=files), SearchOptions(k=1))
     assert Path(result.query.name).name == "good.png"
     assert [Path(message.split(": ")[0]).name for message in caplog.messages] == ["bad.png", "gone.png"]
 
@@ -97,20 +99,20 @@ def test_if_no_query_can_be_read_the_error_names_the_first(
     index: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(QueryError, match=r"gone\.png: file cannot be read"):
-        Index.open(index).search_each(QuerySet(query_files=[str(tmp_path / "gone.png")]), k=1)
+        Index.open(index).search_each(QuerySet(query_files=[str(tmp_path / "gone.png")]), SearchOptions(k=1))
     assert caplog.messages == []
 
 
 def test_a_missing_index_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(IndexMissingError):
-        Index.open(tmp_path).search_each(QuerySet(prompts=["red"]), k=1)
+        Index.open(tmp_path).search_each(QuerySet(prompts=["red"]), SearchOptions(k=1))
 
 
 def test_an_empty_index_is_an_error_that_names_it(index: Path) -> None:
     manifest = index / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "shards": []}))
     with pytest.raises(QueryError, match="index: the index holds no images"):
-        Index.open(index).search_each(QuerySet(prompts=["red"]), k=1)
+        Index.open(index).search_each(QuerySet(prompts=["red"]), SearchOptions(k=1))
 
 
 def test_a_model_that_has_changed_since_is_refused_with_both_fingerprints(
@@ -119,7 +121,7 @@ def test_a_model_that_has_changed_since_is_refused_with_both_fingerprints(
     changed = OnnxEncoder(load_model_spec(write_tiny_model(tmp_path / "models", "tiny", seed=5)))
     monkeypatch.setenv("EMBEDLAB_WEIGHTS", str(tmp_path / "models"))
     with pytest.raises(ModelMismatchError) as caught:
-        Index.open(index).search_each(QuerySet(prompts=["red"]), k=1)
+        Index.open(index).search_each(QuerySet(prompts=["red"]), SearchOptions(k=1))
     assert tiny.spec.fingerprint in str(caught.value)
     assert changed.spec.fingerprint in str(caught.value)
 
@@ -127,11 +129,11 @@ def test_a_model_that_has_changed_since_is_refused_with_both_fingerprints(
 def test_a_model_that_is_gone_is_named(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBEDLAB_WEIGHTS", str(tmp_path / "nothing"))
     with pytest.raises(ModelError, match="model tiny"):
-        Index.open(index).search_each(QuerySet(prompts=["red"]), k=1)
+        Index.open(index).search_each(QuerySet(prompts=["red"]), SearchOptions(k=1))
 
 
 def test_an_index_that_was_moved_answers_with_the_same_paths(index: Path, tmp_path: Path) -> None:
-    before = Index.open(index).search_each(QuerySet(prompts=["red"]), k=8)
+    before = Index.open(index).search_each(QuerySet(prompts=["red"]), SearchOptions(k=8))
     shutil.move(index, tmp_path / "elsewhere")
-    after = Index.open(tmp_path / "elsewhere").search_each(QuerySet(prompts=["red"]), k=8)
+    after = Index.open(tmp_path / "elsewhere").search_each(QuerySet(prompts=["red"]), SearchOptions(k=8))
     assert after[0].hits == before[0].hits

@@ -1,0 +1,170 @@
+"""Approximate nearest neighbours: candidates from an inverted file, which the stored vectors then rank exactly."""
+
+import hashlib
+import importlib
+import json
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+
+from embedlab_core.errors import IndexWriteError
+from embedlab_core.index.files import replace_file, replace_text
+from embedlab_core.index.manifest import Manifest
+from embedlab_core.index.reader import IndexReader
+from embedlab_core.search.filters import Filter
+from embedlab_core.search.rank import exact_candidates
+
+log = logging.getLogger(__name__)
+
+FILE = "ann.faiss"
+DESCRIPTION = "ann.json"
+
+# Up to here an exact search takes a few milliseconds, and training cells on so few images would lose recall.
+LEAST_ROWS = 10_000
+# Candidates that are ranked exactly, and the share of the cells that is looked through: on a million 512-d vectors
+# these two reach a recall@10 of 0.99 with a margin (benchmarks/scale.py).
+RERANK = 400
+_PROBED = 3 / 16
+# Cells are searched in so many principal dimensions, as 8-bit integers: 128 bytes an image.
+_DIMS = 128
+_TRAINING_ROWS_PER_CELL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """key: of the index that it was made from. bytes: of the file."""
+
+    key: str
+    bytes: int
+
+
+class AnnIndex:
+    """An inverted file over the images of an index (IVF; Jégou et al. 2011) from faiss (Douze et al. 2024).
+
+    It lies in the index, is memory-mapped, and is the same for the same vectors. It gives candidates only.
+    """
+
+    def __init__(self, index: IndexReader, searcher: Any) -> None:
+        self._index = index
+        self._searcher = searcher
+
+    @classmethod
+    def open(cls, index: IndexReader) -> "AnnIndex | None":
+        """The ANN index of an index, made if there is none or if it is another's; None for a small index, which is
+        searched exactly. Raises IndexWriteError if it cannot be saved."""
+        if len(index) < LEAST_ROWS:
+            return None
+        with _locked(index.directory):
+            searcher = _load(index)
+            if searcher is None:
+                _save(index, _build(index))
+                searcher = _load(index)
+        return cls(index, searcher)
+
+    def candidates(
+        self, queries: npt.NDArray[np.float32], count: int, filters: Sequence[Filter] = ()
+    ) -> list[npt.NDArray[np.int64]]:
+        """For each query (q, d) the rows of about `count` images near it that its filter lets through.
+
+        Where a filter leaves too few in the cells that are looked through, all rows are scanned.
+        """
+        import faiss
+
+        # Threads would share one query's cells, and wait for each other longer than they work.
+        faiss.omp_set_num_threads(1)
+        found = []
+        masks = [query_filter.mask(len(self._index)) for query_filter in filters] or [None] * len(queries)
+        for number, (query, mask) in enumerate(zip(self._index.scan_queries(queries), masks, strict=True)):
+            possible = len(self._index) if mask is None else int(mask.sum())
+            _, rows = self._searcher.search(query[None], count, params=self._parameters(mask))
+            rows = np.sort(rows[0][rows[0] >= 0])
+            if rows.size < min(count, possible):
+                (rows,) = exact_candidates(
+                    self._index, queries[number : number + 1], count, filters[number : number + 1]
+                )
+            found.append(rows)
+        return found
+
+    def _parameters(self, mask: npt.NDArray[np.bool_] | None) -> Any:
+        # Its stubs know only the constructors of C++.
+        faiss: Any = importlib.import_module("faiss")
+        cells = faiss.extract_index_ivf(self._searcher).nlist
+        options: dict[str, Any] = {"nprobe": math.ceil(_PROBED * cells)}
+        if mask is not None:
+            options["sel"] = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+        inner = faiss.SearchParametersIVF(**options)
+        is_rotated = isinstance(self._searcher, faiss.IndexPreTransform)
+        return faiss.SearchParametersPreTransform(index_params=inner) if is_rotated else inner
+
+
+def _key(manifest: Manifest) -> str:
+    """Of all that decides the file: the vectors, how they are stored, and the library."""
+    import faiss
+
+    parts = [faiss.__version__, manifest.store, *(str(model) for model in manifest.models)]
+    parts += [shard.sha256 for shard in manifest.shards]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _load(index: IndexReader) -> Any | None:
+    """Its searcher; None, with a warning if there was something, if it has to be made."""
+    import faiss
+
+    path = index.directory / FILE
+    try:
+        description = _Description(**json.loads((index.directory / DESCRIPTION).read_text("utf-8")))
+        if description != _Description(_key(index.manifest), path.stat().st_size):
+            raise ValueError("it is cut short or of an earlier state of the index")
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except FileNotFoundError:
+        log.info("%s: building it, once", path)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        log.warning("%s: %s; building it anew", path, str(error).splitlines()[0])
+    return None
+
+
+def _build(index: IndexReader) -> Any:
+    import faiss
+
+    width = next(block.shape[1] for _, block in index.blocks(1))
+    cells = 2 ** round(math.log2(math.sqrt(len(index))))
+    reduction = f"PCA{_DIMS}," if width > _DIMS else ""
+    searcher = faiss.index_factory(width, f"{reduction}IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
+    clustering = faiss.extract_index_ivf(searcher).cp
+    clustering.max_points_per_centroid = _TRAINING_ROWS_PER_CELL
+    step = max(1, len(index) // (_TRAINING_ROWS_PER_CELL * cells))
+    # The inner loops of the training add up in the order of the threads.
+    faiss.omp_set_num_threads(1)
+    searcher.train(np.concatenate([block[-start % step :: step] for start, block in index.blocks()]))
+    for _, block in index.blocks():
+        searcher.add(np.ascontiguousarray(block))
+    return searcher
+
+
+def _save(index: IndexReader, searcher: Any) -> None:
+    import faiss
+
+    data = faiss.serialize_index(searcher).tobytes()
+    replace_file(index.directory / FILE, lambda file: file.write(data))
+    replace_text(
+        index.directory / DESCRIPTION, json.dumps(asdict(_Description(_key(index.manifest), len(data)))) + "\n"
+    )
+
+
+def _locked(directory: Path) -> FileLock:
+    """Against two processes that build it at once."""
+    lock = FileLock(directory / ".ann.lock")
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise IndexWriteError(
+            f"{directory}: the ANN file cannot be kept here ({error.strerror or error}); search without --ann"
+        ) from error
+    return lock

@@ -1,0 +1,87 @@
+"""Several images and prompts as one query."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from embedlab_core.errors import QueryError
+from embedlab_core.search.queries import Part, Query
+
+_WEIGHTED = re.compile(r"([-+]?[\d.][-+\d.eE]*):(.+)", re.DOTALL)
+# A sum shorter than this part of its terms has lost its direction to rounding.
+_LEAST_LENGTH = 1e-3
+_TINY = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """The mean unit vector of a model's images and that of its texts, each float32 (d,).
+
+    They are far apart (the modality gap, Liang et al. 2022): what a sum of an image and a text is near to would be
+    decided by the gap, were they not taken off first.
+    """
+
+    image: npt.NDArray[np.float32]
+    text: npt.NDArray[np.float32]
+
+
+def split_weight(text: str) -> tuple[float, str]:
+    """ "2:a golden retriever" -> (2.0, "a golden retriever"); without a number in front the weight is 1.
+
+    Raises QueryError for a weight that is no positive number, or has nothing after it.
+    """
+    match = _WEIGHTED.fullmatch(text)
+    if match is None:
+        return 1.0, text
+    try:
+        weight = float(match[1])
+    except ValueError as error:
+        raise QueryError(f"{text!r}: weight {match[1]!r} is not a number; write it as in '2:{match[2]}'") from error
+    if not 0 < weight < math.inf:
+        raise QueryError(f"{text!r}: a weight must be above 0; use --minus-text or --minus-image to take away")
+    if not match[2].strip():
+        raise QueryError(f"{text!r}: nothing after the weight; write what it weighs")
+    return weight, match[2]
+
+
+def combine(terms: Sequence[tuple[float, Query]], means: Means) -> Query:
+    """One query of weighted ones; a negative weight takes away.
+
+    Each vector is centred on the mean of its modality and scaled to length 1, then they are added up and the sum scaled
+    to length 1. Raises QueryError if there is nothing to add, or if the terms cancel out.
+    """
+    if not any(weight > 0 for weight, _ in terms):
+        raise QueryError("nothing to search for but what to take away; give --query or --q-text as well")
+    directions = np.stack([np.float32(weight) * _centred(query, means) for weight, query in terms]).astype(np.float32)
+    total = directions.sum(axis=0)
+    length = float(np.linalg.norm(total))
+    if length < _LEAST_LENGTH * sum(abs(weight) for weight, _ in terms):
+        names = ", ".join(query.name for _, query in terms)
+        raise QueryError(f"the parts of this query cancel out ({names}); change one of them or its weight")
+    return Query(
+        name=_name(terms),
+        modality="composed",
+        vector=(total / length).astype(np.float32),
+        digests=tuple(digest for _, query in terms for digest in query.digests),
+        parts=tuple(Part(query.name, query.modality, weight) for weight, query in terms),
+        directions=(directions / length).astype(np.float32),
+    )
+
+
+def _centred(query: Query, means: Means) -> npt.NDArray[np.float32]:
+    centred = query.vector - (means.image if query.modality == "image" else means.text)
+    unit: npt.NDArray[np.float32] = centred / max(float(np.linalg.norm(centred)), _TINY)
+    return unit.astype(np.float32)
+
+
+def _name(terms: Sequence[tuple[float, Query]]) -> str:
+    """As it could have been written: "a dog + 2:beach.jpg - snow"."""
+    text = ""
+    for weight, query in terms:
+        sign = " - " if weight < 0 else " + "
+        text += sign + ("" if abs(weight) == 1 else f"{abs(weight):g}:") + query.name
+    return text.removeprefix(" + ")

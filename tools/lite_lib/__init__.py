@@ -1,0 +1,1 @@
+"""What tools/train_lite.py is made of. Modules that benchmarks/quality.py imports do not import torch."""
