@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from embedlab_core.analysis.analyze import Analysis, analyze
+from embedlab_core.analysis.duplicates import DuplicateOptions
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
@@ -74,10 +75,20 @@ class Index:
         return bench_ann(self.reader, queries, k, rerank)
 
     def analyze(
-        self, dup_threshold: float = 0.92, anomaly_top: int = 8, k: int = 5, fusion_weights: Sequence[float] = ()
+        self,
+        duplicates: DuplicateOptions | float = 0.92,
+        anomaly_top: int = 8,
+        k: int = 5,
+        fusion_weights: Sequence[float] = (),
+        explain: bool = False,
     ) -> Analysis:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
-        return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k)
+        index = fused_index(self.reader, fusion_weights)
+        return analyze(index, _options(duplicates), anomaly_top, k, explain)
+
+
+def _options(duplicates: DuplicateOptions | float) -> DuplicateOptions:
+    return duplicates if isinstance(duplicates, DuplicateOptions) else DuplicateOptions(duplicates)
 
 
 def _strings(given: str | Path | Sequence[str | Path]) -> list[str]:

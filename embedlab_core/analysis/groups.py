@@ -1,6 +1,6 @@
 """Duplicate groups: the near-duplicate pairs cut into groups of images."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,20 +12,28 @@ Grouping = Literal["components", "complete", "medoid"]
 Labels = npt.NDArray[np.int64]
 
 
-def group_labels(count: int, pairs: Pairs, grouping: Grouping = "components") -> Labels:
+def group_labels(
+    count: int, pairs: Pairs, grouping: Grouping = "components", apart: Sequence[tuple[int, int]] = ()
+) -> Labels:
     """int64 (count,): for each image the smallest row number of its group.
 
     "components" may chain: it can hold two images that are no pair. In the groups of the other two, every two images
-    are a pair. None depends on the order of the pairs.
+    are a pair. None depends on the order of the pairs. apart: row numbers that must not share a group.
     """
-    return _GROUPINGS[grouping](count, pairs)
+    if apart:
+        pairs = _without(pairs, apart)
+    if grouping == "complete":
+        return complete_labels(count, pairs)
+    if grouping == "medoid":
+        return medoid_labels(count, pairs)
+    return component_labels(count, pairs, apart)
 
 
-def component_labels(count: int, pairs: Pairs) -> Labels:
+def component_labels(count: int, pairs: Pairs, apart: Sequence[tuple[int, int]] = ()) -> Labels:
     """int64 (count,): for each image the smallest row number of its component.
 
     Union-find with path halving (Tarjan & van Leeuwen 1984); the smaller root always wins, so labels do not depend on
-    the order of the pairs.
+    the order of the pairs. Pairs join from the nearest on, and one that would join two images of `apart` is left out.
     """
     parent = list(range(count))
 
@@ -35,9 +43,11 @@ def component_labels(count: int, pairs: Pairs) -> Labels:
             node = parent[node]
         return node
 
-    for left, right in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True):
+    order = _nearest_first(pairs)
+    for left, right in zip(pairs.left[order].tolist(), pairs.right[order].tolist(), strict=True):
         low, high = sorted((find(left), find(right)))
-        parent[high] = low
+        if not any(sorted((find(one), find(other))) == [low, high] for one, other in apart):
+            parent[high] = low
     return np.array([find(node) for node in range(count)], dtype=np.int64)
 
 
@@ -46,7 +56,7 @@ def complete_labels(count: int, pairs: Pairs) -> Labels:
     labels = list(range(count))
     members = {row: [row] for row in range(count)}
     near_to_all = _neighbours(pairs)
-    order = np.lexsort((pairs.right, pairs.left, -pairs.scores))
+    order = _nearest_first(pairs)
     for left, right in zip(pairs.left[order].tolist(), pairs.right[order].tolist(), strict=True):
         low, high = sorted((labels[left], labels[right]))
         if low != high and near_to_all[low].issuperset(members[high]):
@@ -93,8 +103,11 @@ def _neighbours(pairs: Pairs) -> dict[int, set[int]]:
     return found
 
 
-_GROUPINGS: dict[Grouping, Callable[[int, Pairs], Labels]] = {
-    "components": component_labels,
-    "complete": complete_labels,
-    "medoid": medoid_labels,
-}
+def _nearest_first(pairs: Pairs) -> npt.NDArray[np.int64]:
+    return np.lexsort((pairs.right, pairs.left, -pairs.scores))
+
+
+def _without(pairs: Pairs, apart: Sequence[tuple[int, int]]) -> Pairs:
+    unwanted = {tuple(sorted(pair)) for pair in apart}
+    keys = zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
+    return pairs.take(np.array([key not in unwanted for key in keys], dtype=np.bool_))

@@ -1,28 +1,20 @@
 """embedlab analyze"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from embedlab_core.cli.options import (
-    CosineThreshold,
-    explain_option,
-    fusion_weight_option,
-    index_option,
-    json_option,
-    reports_errors,
-)
+from embedlab_core.cli.duplicate_options import duplicate_options
+from embedlab_core.cli.options import explain_option, fusion_weight_option, index_option, json_option, reports_errors
+
+if TYPE_CHECKING:
+    from embedlab_core.analysis.duplicates import DuplicateOptions
 
 
 @click.command("analyze")
 @index_option
-@click.option(
-    "--dup-threshold",
-    type=CosineThreshold(),
-    default=0.92,
-    show_default=True,
-    help="Images whose cosine similarity is at least this are near-duplicates.",
-)
+@duplicate_options(default_grouping="components")
 @click.option(
     "--anomaly-top", type=click.IntRange(min=0), default=8, show_default=True, help="Number of anomalies to list."
 )
@@ -35,7 +27,7 @@ from embedlab_core.cli.options import (
 @reports_errors
 def command(
     index_dir: Path,
-    dup_threshold: float,
+    duplicates: "DuplicateOptions",
     anomaly_top: int,
     k: int,
     fusion_weights: tuple[float, ...],
@@ -44,10 +36,10 @@ def command(
 ) -> None:
     """Group near-duplicates and rank the most isolated images."""
     from embedlab_core.api import Index
-    from embedlab_core.cli.output import analysis_json, analysis_table
+    from embedlab_core.cli.duplicates_output import analysis_json, analysis_table
 
     index = Index.open(index_dir)
-    analysis = index.analyze(dup_threshold, anomaly_top, k, fusion_weights)
+    analysis = index.analyze(duplicates, anomaly_top, k, fusion_weights, explain)
     render = analysis_json if as_json else analysis_table
     for line in render(index.manifest, analysis, explain):
         click.echo(line)

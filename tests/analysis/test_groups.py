@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,3 +99,14 @@ def test_a_chain_is_cut_where_its_ends_are_no_pair() -> None:
     assert group_labels(3, chain, "components").tolist() == [0, 0, 0]
     assert group_labels(3, chain, "complete").tolist() == [0, 1, 1]
     assert group_labels(3, chain, "medoid").tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("grouping", ["components", "complete", "medoid"])
+@given(st.integers(2, 20), st.integers(0, 10**6))
+def test_images_to_be_kept_apart_never_share_a_group(grouping: Grouping, count: int, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    left, right = np.nonzero(np.triu(chance.random((count, count)) < 0.4, 1))
+    pairs = Pairs(left, right, chance.random(len(left)).astype(np.float32))
+    apart = [(int(one), int(other)) for one, other in chance.integers(0, count, (3, 2)) if one != other]
+    labels = group_labels(count, pairs, grouping, apart)
+    assert all(labels[one] != labels[other] for one, other in apart)
