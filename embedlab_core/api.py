@@ -6,7 +6,10 @@ from functools import cached_property
 from pathlib import Path
 
 from embedlab_core.analysis.analyze import Analysis, analyze
+from embedlab_core.analysis.apart import mark_apart
+from embedlab_core.analysis.check import CheckedFile, check_files
 from embedlab_core.analysis.duplicates import DuplicateOptions
+from embedlab_core.analysis.thresholds import Threshold
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
@@ -85,6 +88,14 @@ class Index:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
         index = fused_index(self.reader, fusion_weights)
         return analyze(index, _options(duplicates), anomaly_top, k, explain)
+
+    def mark_not_duplicate(self, path_a: str, path_b: str) -> None:
+        """Keep two images out of one group from now on; see `embedlab_core.analysis.apart.mark_apart`."""
+        mark_apart(self.reader, path_a, path_b)
+
+    def check(self, files: Sequence[str | Path], threshold: Threshold = 0.92) -> list[CheckedFile]:
+        """Whether files are already in the index; see `embedlab_core.analysis.check.check_files`."""
+        return check_files(fused_index(self.reader), self.ensemble, [str(file) for file in files], threshold)
 
 
 def _options(duplicates: DuplicateOptions | float) -> DuplicateOptions:

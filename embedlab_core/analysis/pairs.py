@@ -40,6 +40,14 @@ class Pairs:
         order = np.lexsort((right, left))
         return cls(left[order], right[order], scores[order])
 
+    @classmethod
+    def union(cls, one: "Pairs", other: "Pairs") -> Self:
+        """The pairs of either, each once."""
+        both = cls.concatenate([one, other])
+        new = np.ones(len(both), dtype=np.bool_)
+        new[1:] = (np.diff(both.left) != 0) | (np.diff(both.right) != 0)
+        return cls(both.left[new], both.right[new], both.scores[new])
+
     def take(self, chosen: npt.NDArray[np.bool_]) -> "Pairs":
         return Pairs(self.left[chosen], self.right[chosen], self.scores[chosen])
 

@@ -1,10 +1,12 @@
 """Results about duplicates and anomalies -> lines of JSON or of a table."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from embedlab_core.analysis.analyze import Analysis
+from embedlab_core.analysis.check import CheckedFile
 from embedlab_core.analysis.duplicates import DuplicateGroup
 from embedlab_core.analysis.keeper import GroupFacts, ScoredPair
 from embedlab_core.cli.options import printable
@@ -19,15 +21,15 @@ def analysis_json(manifest: Manifest, analysis: Analysis, explain: bool) -> Iter
         "anomalies": [anomaly.path for anomaly in analysis.anomalies],
     }
     if explain:
-        facts = [group.facts for group in analysis.groups if group.facts]
+        explained = [(group, group.facts) for group in analysis.groups if group.facts]
         document |= {
             "backbone": manifest.model_names,
             "dim": manifest.dim,
             "group_tightness": [
-                {"tightest": rounded(group.tightest.cosine), "loosest": rounded(group.loosest.cosine)}
-                for group in facts
+                {"tightest": rounded(facts.tightest.cosine), "loosest": rounded(facts.loosest.cosine)}
+                for _, facts in explained
             ],
-            "group_facts": [_facts_document(group) for group in facts],
+            "group_facts": [_facts_document(group, facts) for group, facts in explained],
             "anomaly_scores": [rounded(anomaly.score) for anomaly in analysis.anomalies],
         }
     yield json.dumps(document)
@@ -57,9 +59,11 @@ def _group_lines(number: int, group: DuplicateGroup) -> Iterator[str]:
         yield f"      {printable(path)}" + (f"  ({', '.join(marks)})" if marks else "")
     for name, pair in (("tightest", facts.tightest), ("loosest", facts.loosest)):
         yield f"      {name}: {' and '.join(map(printable, pair.paths))}"
+    for evident in group.evidence:
+        yield f"      {' and '.join(map(printable, evident.paths))}: {', '.join(evident.evidence)}"
 
 
-def _facts_document(facts: GroupFacts) -> dict[str, Any]:
+def _facts_document(group: DuplicateGroup, facts: GroupFacts) -> dict[str, Any]:
     return {
         "tightest": _pair_document(facts.tightest),
         "loosest": _pair_document(facts.loosest),
@@ -67,8 +71,28 @@ def _facts_document(facts: GroupFacts) -> dict[str, Any]:
         "keeper": facts.keeper,
         "keeper_reason": facts.reason,
         "chains": facts.chains,
+        "pairs": [
+            {"paths": list(pair.paths), "cosine": rounded(pair.cosine), "evidence": list(pair.evidence)}
+            for pair in group.evidence
+        ],
     }
 
 
 def _pair_document(pair: ScoredPair) -> dict[str, Any]:
     return {"paths": list(pair.paths), "cosine": rounded(pair.cosine)}
+
+
+def checked_json(checked: Sequence[CheckedFile]) -> Iterator[str]:
+    """One object a file, each on one line."""
+    for file in checked:
+        matches = [{**asdict(match), "cosine": rounded(match.cosine)} for match in file.matches]
+        yield json.dumps({"file": file.name, "matches": matches})
+
+
+def checked_table(checked: Sequence[CheckedFile]) -> Iterator[str]:
+    for file in checked:
+        yield f"{printable(file.name)}: {'in the index' if file.matches else 'not in the index'}"
+        for match in file.matches:
+            what = "identical bytes" if match.identical else "near-duplicate"
+            chance = "" if match.probability is None else f", probability {match.probability:.3f}"
+            yield f"      {printable(match.path)}  ({what}, cosine {match.cosine:.4f}{chance})"

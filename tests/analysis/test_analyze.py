@@ -117,4 +117,6 @@ def test_findings_do_not_depend_on_shards(new_index: IndexFactory, count: int, s
     vectors = unit(chance.normal(size=(6, 16)))[chance.integers(0, 6, count)]
     vectors = unit(vectors + chance.normal(size=(count, 16)) * chance.choice([0, 0.02, 0.2], (count, 1)))
     parts = [part for part in np.array_split(chance.permutation(count), shards) if len(part)]
-    assert analyze(new_index(vectors, parts=parts), 0.92, 8, 5) == analyze(new_index(vectors), 0.92, 8, 5)
+    options = DuplicateOptions(0.92)
+    split, whole = new_index(vectors, parts=parts), new_index(vectors)
+    assert analyze_with(split, options, 8, 5) == analyze_with(whole, options, 8, 5)
