@@ -8,7 +8,8 @@ from pathlib import Path
 from embedlab_core.analysis.analyze import Analysis, analyze
 from embedlab_core.analysis.apart import mark_apart
 from embedlab_core.analysis.check import CheckedFile, check_files
-from embedlab_core.analysis.duplicates import DuplicateOptions
+from embedlab_core.analysis.duplicates import STRICT, DuplicateOptions, find_duplicates
+from embedlab_core.analysis.plan import Plan, make_plan, write_plan
 from embedlab_core.analysis.thresholds import Threshold
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.index.manifest import Manifest
@@ -92,6 +93,13 @@ class Index:
     def mark_not_duplicate(self, path_a: str, path_b: str) -> None:
         """Keep two images out of one group from now on; see `embedlab_core.analysis.apart.mark_apart`."""
         mark_apart(self.reader, path_a, path_b)
+
+    def plan_dedupe(self, plan_file: str | Path, duplicates: DuplicateOptions | float = STRICT) -> Plan:
+        """Write which copies would move away; `embedlab_core.analysis.moves` carries it out and undoes it."""
+        found = find_duplicates(fused_index(self.reader), _options(duplicates), explain=True)
+        plan = make_plan(self.reader, found.groups)
+        write_plan(Path(plan_file), plan)
+        return plan
 
     def check(self, files: Sequence[str | Path], threshold: Threshold = 0.92) -> list[CheckedFile]:
         """Whether files are already in the index; see `embedlab_core.analysis.check.check_files`."""

@@ -25,6 +25,10 @@ class DuplicateOptions:
     hashes: HashUse = "none"
 
 
+# For acting on groups: none holds a stranger.
+STRICT = DuplicateOptions(grouping="complete")
+
+
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
     """paths: sorted. facts, evidence of its pairs: None and empty unless they were asked for."""

@@ -8,7 +8,7 @@ import click
 
 import embedlab_core
 
-_COMMANDS = ("embed", "search", "analyze", "models", "bench", "check", "mark")
+_COMMANDS = ("embed", "search", "analyze", "models", "bench", "check", "mark", "dedupe")
 
 
 class _LazyGroup(click.Group):

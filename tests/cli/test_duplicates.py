@@ -92,3 +92,50 @@ def test_fused_evidence_is_shown_for_every_pair(index: Path) -> None:
     document = analysis(index, "--fuse", "hash", "--rotations", "--explain")
     (facts,) = (facts for facts in document["group_facts"] if len(facts["pairs"]) == 3)
     assert all(pair["evidence"] == ["identical bytes", "embedding", "hash"] for pair in facts["pairs"])
+
+
+def test_a_plan_is_written_applied_refused_and_undone(index: Path, images: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    shutil.copytree(images, folder)
+    before = sorted(path.name for path in folder.iterdir())
+    manifest = index / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(str(images), str(folder)))
+    plan = tmp_path / "plan.json"
+    ran = run_cli("dedupe", "--index", index, "--plan", plan)
+    assert (ran.code, ran.stderr) == (0, "")
+    assert ran.stdout == f"{plan}: 2 images of 1 groups would move\n"
+    (group,) = json.loads(plan.read_text())["groups"]
+    assert (group["keep"]["path"], group["reason"]) == ("000.png", "path")
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert run_cli("dedupe", "--plan", plan, "--apply", "--move-to", tmp_path / "away").code == 0
+    assert sorted(path.name for path in (tmp_path / "away").iterdir()) == ["010.png", "011.png"]
+    again = run_cli("dedupe", "--plan", plan, "--apply", "--move-to", tmp_path / "away")
+    assert again.code == 1
+    assert "already applied" in again.error
+    rewritten = run_cli("dedupe", "--index", index, "--plan", plan)
+    assert rewritten.code == 1
+    assert "can be undone" in rewritten.error
+    assert run_cli("dedupe", "--undo", plan).code == 0
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "give --plan FILE, or --undo FILE"),
+        ("--plan p.json", "give --index to write a plan"),
+        ("--plan p.json --apply", "--apply and --move-to go together"),
+        ("--plan p.json --move-to there", "--apply and --move-to go together"),
+        ("--plan p.json --undo p.json", "--undo stands alone"),
+    ],
+)
+def test_options_of_dedupe_that_make_no_sense_are_wrong_usage(arguments: str, message: str) -> None:
+    ran = run_cli("dedupe", *arguments.split())
+    assert ran.code == 2
+    assert message in ran.error
+
+
+def test_a_plan_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+    ran = run_cli("dedupe", "--undo", tmp_path / "p.json")
+    assert ran.code == 1
+    assert "no plan here; write one with" in ran.error
