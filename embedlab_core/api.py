@@ -10,9 +10,14 @@ import numpy as np
 
 from embedlab_core.analysis.analyze import Analysis, analyze
 from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod
+from embedlab_core.analysis.apart import mark_apart
+from embedlab_core.analysis.check import CheckedFile, check_files
 from embedlab_core.analysis.clusters import Cluster, cluster_images, vocabulary
+from embedlab_core.analysis.duplicates import STRICT, DuplicateOptions, find_duplicates
 from embedlab_core.analysis.labels import Labelling, label_images
+from embedlab_core.analysis.plan import Plan, make_plan, write_plan
 from embedlab_core.analysis.quality import QualityReport, quality_report
+from embedlab_core.analysis.thresholds import Threshold
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import LabelError
 from embedlab_core.index.manifest import Manifest
@@ -93,15 +98,17 @@ class Index:
 
     def analyze(
         self,
-        dup_threshold: float = 0.92,
+        duplicates: DuplicateOptions | float = 0.92,
         anomaly_top: int = 8,
         k: int | None = None,
         fusion_weights: Sequence[float] = (),
         anomaly_method: AnomalyMethod = DEFAULT_METHOD,
+        explain: bool = False,
     ) -> Analysis:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
         with self._recorded("analyze") as watch, watch.stage("rank"):
-            return analyze(fused_index(self.reader, fusion_weights), dup_threshold, anomaly_top, k, anomaly_method)
+            index = fused_index(self.reader, fusion_weights)
+            return analyze(index, _options(duplicates), anomaly_top, k, anomaly_method, explain)
 
     def quality(self) -> QualityReport:
         """Images with quality flags, and files that could not be decoded."""
@@ -128,6 +135,25 @@ class Index:
             vectors = np.stack([query.vector for query in queries])
             with watch.stage("rank"):
                 return cluster_images(index, phrases, index.exact_queries(vectors), count)
+
+    def mark_not_duplicate(self, path_a: str, path_b: str) -> None:
+        """Keep two images out of one group from now on; see `embedlab_core.analysis.apart.mark_apart`."""
+        mark_apart(self.reader, path_a, path_b)
+
+    def plan_dedupe(self, plan_file: str | Path, duplicates: DuplicateOptions | float = STRICT) -> Plan:
+        """Write which copies would move away; `embedlab_core.analysis.moves` carries it out and undoes it."""
+        found = find_duplicates(fused_index(self.reader), _options(duplicates), explain=True)
+        plan = make_plan(self.reader, found.groups)
+        write_plan(Path(plan_file), plan)
+        return plan
+
+    def check(self, files: Sequence[str | Path], threshold: Threshold = 0.92) -> list[CheckedFile]:
+        """Whether files are already in the index; see `embedlab_core.analysis.check.check_files`."""
+        return check_files(fused_index(self.reader), self.ensemble, [str(file) for file in files], threshold)
+
+
+def _options(duplicates: DuplicateOptions | float) -> DuplicateOptions:
+    return duplicates if isinstance(duplicates, DuplicateOptions) else DuplicateOptions(duplicates)
 
 
 def _strings(given: str | Path | Sequence[str | Path]) -> list[str]:

@@ -56,3 +56,11 @@ class AnalysisError(EmbedlabError):
 
 class LabelError(EmbedlabError):
     """A list of labels, or a vocabulary, cannot be used."""
+
+
+class DuplicatesError(EmbedlabError):
+    """A list, a plan or labels about duplicates cannot be used."""
+
+
+class CalibrationError(EmbedlabError):
+    """There is no calibration that fits the index, or none can be made from what there is."""

@@ -7,23 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod, nearest_neighbours, raw_scores, robust_z
-from embedlab_core.analysis.groups import component_labels, members_of
-from embedlab_core.analysis.pairs import pairs_at_least
+from embedlab_core.analysis.duplicates import DuplicateGroup, DuplicateOptions, find_duplicates
 from embedlab_core.errors import AnalysisError
 from embedlab_core.index.reader import IndexReader
 
 log = logging.getLogger(__name__)
 
 DEFAULT_K = 5
-
-
-@dataclass(frozen=True, slots=True)
-class DuplicateGroup:
-    """paths: sorted. tightest, loosest: the highest and lowest cosine among its pairs at or above the threshold."""
-
-    paths: tuple[str, ...]
-    tightest: float
-    loosest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +35,13 @@ class Analysis:
 
 def analyze(
     index: IndexReader,
-    dup_threshold: float,
+    duplicates: DuplicateOptions,
     anomaly_top: int,
     k: int | None = None,
     method: AnomalyMethod = DEFAULT_METHOD,
+    explain: bool = False,
 ) -> Analysis:
-    """Group images whose cosine is at least `dup_threshold`; rank the `anomaly_top` most isolated.
+    """Group near-duplicates; rank the `anomaly_top` images that are most isolated from those outside their group.
 
     k: neighbours that decide how isolated an image is; None for 5, or all others where there are fewer. Raises
     AnalysisError for a k that needs more images than there are.
@@ -61,14 +52,9 @@ def analyze(
         )
     if len(index) == 1:
         log.warning("%s: one image has nothing to be compared with", index.directory)
-    pairs = pairs_at_least(index, dup_threshold)
-    labels = component_labels(len(index), pairs)
-    groups = []
-    for members in members_of(labels):
-        scores = pairs.scores[labels[pairs.left] == labels[members[0]]]
-        groups.append(DuplicateGroup(tuple(sorted(index.paths(members))), float(scores.max()), float(scores.min())))
-    raw = raw_scores(nearest_neighbours(index, labels, k or DEFAULT_K), method) if anomaly_top else np.empty(0)
-    return Analysis(tuple(sorted(groups, key=lambda group: group.paths)), _most_isolated(index, raw, anomaly_top))
+    found = find_duplicates(index, duplicates, explain)
+    raw = raw_scores(nearest_neighbours(index, found.labels, k or DEFAULT_K), method) if anomaly_top else np.empty(0)
+    return Analysis(found.groups, _most_isolated(index, raw, anomaly_top))
 
 
 def _most_isolated(index: IndexReader, raw: npt.NDArray[np.float64], top: int) -> tuple[Anomaly, ...]:

@@ -8,7 +8,7 @@ import click
 
 import embedlab_core
 
-_COMMANDS = ("embed", "search", "analyze", "label", "quality", "models", "bench")
+_COMMANDS = ("embed", "search", "analyze", "label", "quality", "check", "mark", "dedupe", "models", "bench")
 
 
 class _LazyGroup(click.Group):

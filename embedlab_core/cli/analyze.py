@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from embedlab_core.cli.options import (
-    CosineThreshold,
-    explain_option,
-    fusion_weight_option,
-    index_option,
-    json_option,
-    reports_errors,
-)
+from embedlab_core.cli.duplicate_options import duplicate_options
+from embedlab_core.cli.options import explain_option, fusion_weight_option, index_option, json_option, reports_errors
+
+if TYPE_CHECKING:
+    from embedlab_core.analysis.duplicates import DuplicateOptions
 
 if TYPE_CHECKING:
     from embedlab_core.analysis.anomalies import AnomalyMethod
@@ -22,13 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("analyze")
 @index_option
-@click.option(
-    "--dup-threshold",
-    type=CosineThreshold(),
-    default=0.92,
-    show_default=True,
-    help="Images whose cosine similarity is at least this are near-duplicates.",
-)
+@duplicate_options(default_grouping="components")
 @click.option(
     "--anomaly-top", type=click.IntRange(min=0), default=8, show_default=True, help="Number of anomalies to list."
 )
@@ -51,7 +42,7 @@ if TYPE_CHECKING:
 @reports_errors
 def command(
     index_dir: Path,
-    dup_threshold: float,
+    duplicates: "DuplicateOptions",
     anomaly_top: int,
     anomaly_method: "AnomalyMethod",
     k: int | None,
@@ -62,12 +53,12 @@ def command(
 ) -> None:
     """Group near-duplicates and rank the most isolated images."""
     from embedlab_core.api import Index
+    from embedlab_core.cli.duplicates_output import analysis_json, analysis_table
     from embedlab_core.cli.label_output import counts_table, label_facts
-    from embedlab_core.cli.output import analysis_json, analysis_table
     from embedlab_core.cli.quality_output import flagged_entries, quality_table
 
     index = Index.open(index_dir)
-    analysis = index.analyze(dup_threshold, anomaly_top, k, fusion_weights, anomaly_method)
+    analysis = index.analyze(duplicates, anomaly_top, k, fusion_weights, anomaly_method, explain)
     labelling = index.label(labels, fusion_weights) if labels else None
     quality = index.quality() if explain else None
     lines: Iterable[str]

@@ -3,15 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from types import MappingProxyType
 from typing import Any
 
-from embedlab_core.analysis.analyze import Analysis
 from embedlab_core.cli.options import printable
 from embedlab_core.encoders.folders import KnownModel
-from embedlab_core.index.manifest import Manifest
 from embedlab_core.search.bench import AnnBench
 from embedlab_core.search.explain import Explanation
 from embedlab_core.search.search import SearchResult
@@ -22,7 +19,7 @@ def search_json(results: Sequence[SearchResult]) -> Iterator[str]:
     for result in results:
         document: dict[str, Any] = {
             "query": result.query.name,
-            "results": [{"path": hit.path, "score": _score(hit.score)} for hit in result.hits],
+            "results": [{"path": hit.path, "score": rounded(hit.score)} for hit in result.hits],
         }
         if result.explanations:
             document |= {
@@ -34,10 +31,10 @@ def search_json(results: Sequence[SearchResult]) -> Iterator[str]:
             for entry, explanation in zip(document["results"], result.explanations, strict=True):
                 entry |= {
                     **asdict(explanation),
-                    "distance": _score(explanation.distance),
+                    "distance": rounded(explanation.distance),
                     "percentile": round(explanation.percentile, 2),
                     "z_score": None if explanation.z_score is None else round(explanation.z_score, 2),
-                    "shares": [_score(share) for share in explanation.shares],
+                    "shares": [rounded(share) for share in explanation.shares],
                 }
         yield json.dumps(document)
 
@@ -47,7 +44,7 @@ def search_csv(results: Sequence[SearchResult]) -> Iterator[str]:
     yield _csv_line(["query", "rank", "score", "path"])
     for result in results:
         for rank, hit in enumerate(result.hits, start=1):
-            yield _csv_line([result.query.name, rank, _score(hit.score), hit.path])
+            yield _csv_line([result.query.name, rank, rounded(hit.score), hit.path])
 
 
 def search_paths(results: Sequence[SearchResult]) -> Iterator[str]:
@@ -69,38 +66,6 @@ def search_table(results: Sequence[SearchResult], thumbnail: Callable[[str], str
             yield line
             if thumbnail and (sequence := thumbnail(hit.path)):
                 yield sequence
-
-
-def analysis_json(
-    manifest: Manifest, analysis: Analysis, explain: bool, more: Mapping[str, Any] = MappingProxyType({})
-) -> Iterator[str]:
-    """One object. What --explain adds stands under keys of its own, so that the two lists never change shape."""
-    document: dict[str, Any] = {
-        "duplicate_groups": [list(group.paths) for group in analysis.groups],
-        "anomalies": [anomaly.path for anomaly in analysis.anomalies],
-    }
-    if explain:
-        document |= {
-            "backbone": manifest.model_names,
-            "dim": manifest.dim,
-            "group_tightness": [
-                {"tightest": _score(group.tightest), "loosest": _score(group.loosest)} for group in analysis.groups
-            ],
-            "anomaly_scores": [_score(anomaly.score) for anomaly in analysis.anomalies],
-            "anomaly_raw": [_score(anomaly.raw) for anomaly in analysis.anomalies],
-        }
-    yield json.dumps(document | {**more})
-
-
-def analysis_table(manifest: Manifest, analysis: Analysis, explain: bool) -> Iterator[str]:
-    yield f"{len(analysis.groups)} duplicate groups"
-    for number, group in enumerate(analysis.groups, start=1):
-        facts = f"  (cosine {group.loosest:.4f} to {group.tightest:.4f})" if explain else ""
-        yield f"{number:>4}  {len(group.paths)} images{facts}"
-        yield from (f"      {printable(path)}" for path in group.paths)
-    yield f"{len(analysis.anomalies)} anomalies, by robust z-score of their isolation"
-    for rank, anomaly in enumerate(analysis.anomalies, start=1):
-        yield f"{rank:>4}  {anomaly.score:>6.2f}  {printable(anomaly.path)}"
 
 
 def models_json(models: Sequence[KnownModel]) -> Iterator[str]:
@@ -154,6 +119,6 @@ def _csv_line(cells: Sequence[object]) -> str:
     return line.getvalue()
 
 
-def _score(value: float) -> float:
+def rounded(value: float) -> float:
     """Six decimals: a float32 cosine holds no more, and -0.0 is printed as 0.0."""
     return round(value, 6) + 0.0

@@ -29,3 +29,20 @@ def _dct_basis() -> npt.NDArray[np.float64]:
     frequency = np.arange(_LOW)[:, None]
     position = np.arange(_SIDE)[None, :]
     return np.cos(np.pi * frequency * (2 * position + 1) / (2 * _SIDE))
+
+
+def turned_hashes(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """uint64 (n,) -> (8, n): the hashes of the pictures in all quarter turns and mirrorings, upright first.
+
+    Mirroring a picture changes the sign of its odd frequencies, transposing it swaps the axes. The median that signs
+    are taken against moves with them, so a turned hash is within a few bits of that of the turned picture.
+    """
+    bits = np.unpackbits(hashes.astype(">u8").view(np.uint8).reshape(-1, 8), axis=1).reshape(-1, _LOW, _LOW)
+    odd = (np.arange(_LOW) % 2).astype(np.uint8)
+    views = []
+    for base in (bits, bits.transpose(0, 2, 1)):
+        for rows in (0, 1):
+            for columns in (0, 1):
+                views.append(base ^ ((rows * odd[:, None] + columns * odd[None, :]) % 2))
+    packed = np.packbits(np.stack(views).reshape(8, len(hashes), _LOW * _LOW), axis=2)
+    return packed.view(">u8")[..., 0].astype(np.uint64)

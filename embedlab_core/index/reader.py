@@ -105,6 +105,12 @@ class IndexReader:
             relative[chosen] = shard.paths[local]
         return [shown_path(self.manifest.images_dir, path) for path in relative]
 
+    def column(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """One column of `Rows`, other than the vectors, for the given row numbers (n,), which are at least one."""
+        parts = [(chosen, getattr(shard, name)[local]) for shard, chosen, local in self._locate(rows)]
+        values = np.concatenate([part for _, part in parts])
+        return values[np.argsort(np.concatenate([chosen for chosen, _ in parts]))]
+
     @property
     def shown_prefix(self) -> str:
         """What results put before a path that is relative to the images folder."""

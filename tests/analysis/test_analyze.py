@@ -7,12 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedlab_core.analysis.analyze import analyze
-from embedlab_core.analysis.anomalies import AnomalyMethod
+from embedlab_core.analysis.analyze import Analysis
+from embedlab_core.analysis.analyze import analyze as analyze_with
+from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod
+from embedlab_core.analysis.duplicates import DuplicateOptions
+from embedlab_core.analysis.groups import Grouping
 from embedlab_core.errors import AnalysisError
 from embedlab_core.index.reader import IndexReader
 from tests.conftest import IndexFactory
 from tests.support import Vectors, make_index, random_units, unit
+
+
+def analyze(
+    index: IndexReader, threshold: float, top: int, k: int | None = None, method: AnomalyMethod = DEFAULT_METHOD
+) -> Analysis:
+    return analyze_with(index, DuplicateOptions(threshold), top, k, method, explain=True)
 
 
 def crowd(count: int, dim: int = 32, seed: int = 0) -> Vectors:
@@ -26,16 +35,38 @@ def test_groups_are_sorted_inside_and_by_their_first_member(tmp_path: Path) -> N
     index = make_index(tmp_path, np.array([b, a, c, b, a, b]), ["z", "m", "k", "c", "d", "b"])
     groups = analyze(index, 0.92, 0).groups
     assert [group.paths for group in groups] == [("b", "c", "z"), ("d", "m")]
-    assert [(group.tightest, group.loosest) for group in groups] == [(1, 1), (1, 1)]
+    facts = [group.facts for group in groups if group.facts]
+    assert [(fact.tightest.cosine, fact.loosest.cosine, fact.chains) for fact in facts] == [(1, 1, False)] * 2
 
 
-def test_a_chain_of_near_pairs_is_one_group_and_tightness_is_of_its_near_pairs(tmp_path: Path) -> None:
-    angles = np.array([0, 0.3, 0.6])
+def test_a_chain_of_near_pairs_is_one_group_and_is_flagged_with_its_loosest_pair(tmp_path: Path) -> None:
+    angles = np.array([0, 0.29, 0.6])
     index = make_index(tmp_path, unit(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
     (group,) = analyze(index, 0.92, 0).groups
+    facts = group.facts
     assert group.paths == ("000.png", "001.png", "002.png")
-    assert group.loosest == pytest.approx(np.cos(0.3), abs=1e-6)
-    assert group.tightest == pytest.approx(np.cos(0.3), abs=1e-6)
+    assert facts is not None
+    assert facts.chains
+    assert facts.medoid == "001.png"
+    assert facts.loosest.paths == ("000.png", "002.png")
+    assert facts.loosest.cosine == pytest.approx(np.cos(0.6), abs=1e-6)
+    assert facts.tightest.paths == ("000.png", "001.png")
+    assert facts.tightest.cosine == pytest.approx(np.cos(0.29), abs=1e-6)
+
+
+@pytest.mark.parametrize("grouping", ["complete", "medoid"])
+def test_a_strict_grouping_cuts_the_chain_at_its_looser_pair(tmp_path: Path, grouping: Grouping) -> None:
+    angles = np.array([0, 0.29, 0.6])
+    index = make_index(tmp_path, unit(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
+    (group,) = analyze_with(index, DuplicateOptions(0.92, grouping), 0, explain=True).groups
+    assert group.paths == ("000.png", "001.png")
+    assert group.facts is not None
+    assert not group.facts.chains
+
+
+def test_facts_are_not_worked_out_unless_asked_for(tmp_path: Path) -> None:
+    index = make_index(tmp_path, np.ones((2, 1), np.float32))
+    assert [group.facts for group in analyze_with(index, DuplicateOptions(), 0).groups] == [None]
 
 
 def test_a_pair_one_step_below_the_threshold_is_no_group(tmp_path: Path) -> None:
@@ -90,7 +121,9 @@ def test_findings_do_not_depend_on_shards(new_index: IndexFactory, count: int, s
     vectors = unit(chance.normal(size=(6, 16)))[chance.integers(0, 6, count)]
     vectors = unit(vectors + chance.normal(size=(count, 16)) * chance.choice([0, 0.02, 0.2], (count, 1)))
     parts = [part for part in np.array_split(chance.permutation(count), shards) if len(part)]
-    assert analyze(new_index(vectors, parts=parts), 0.92, 8) == analyze(new_index(vectors), 0.92, 8)
+    options = DuplicateOptions(0.92)
+    split, whole = new_index(vectors, parts=parts), new_index(vectors)
+    assert analyze_with(split, options, 8) == analyze_with(whole, options, 8)
 
 
 @pytest.mark.parametrize("method", ["lof", "kde"])
@@ -103,7 +136,8 @@ def test_other_methods_do_not_depend_on_shards_either(
     vectors = unit(vectors + chance.normal(size=(count, 16)) * chance.choice([0, 0.02, 0.2], (count, 1)))
     parts = [part for part in np.array_split(chance.permutation(count), shards) if len(part)]
     cut, whole = (
-        analyze(index, 0.92, 8, method=method) for index in (new_index(vectors, parts=parts), new_index(vectors))
+        analyze_with(index, DuplicateOptions(0.92), 8, method=method)
+        for index in (new_index(vectors, parts=parts), new_index(vectors))
     )
     assert cut == whole
 

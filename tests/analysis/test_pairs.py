@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from embedlab_core.analysis import pairs as pairs_module
 from embedlab_core.analysis.pairs import pairs_at_least
+from embedlab_core.analysis.screen import heads
 from embedlab_core.index.reader import IndexReader
 from tests.support import Vectors, make_index, random_units, unit
 
@@ -63,9 +64,9 @@ def test_pairs_equal_the_oracle_for_any_shards_and_blocks(
     # Whole-number vectors give exact ties with the threshold only up to float64 rounding: leave those pairs open.
     open_pairs = {tuple(pair) for pair in np.argwhere(np.abs(exact - np.float32(threshold)) < 1e-7).tolist()}
     wanted = {(int(a), int(b)) for a, b in np.argwhere(np.triu(exact >= threshold, 1))}
-    for block_rows in (3, 2048):
+    for block_rows in (3, 1024):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pairs_module, "_BLOCK_ROWS", block_rows)
+            patch.setattr(pairs_module, "_TILE_ROWS", block_rows)
             assert set(found(new_index(vectors, parts=parts), threshold)) ^ wanted <= open_pairs
 
 
@@ -81,3 +82,25 @@ def test_every_pair_comes_once_with_the_smaller_row_first(tmp_path: Path) -> Non
 def test_without_near_pairs_there_are_none(tmp_path: Path, count: int) -> None:
     pairs = pairs_at_least(make_index(tmp_path, np.eye(2, dtype=np.float32)[:count]), 0.92)
     assert len(pairs.left) == len(pairs.right) == len(pairs.scores) == 0
+
+
+@given(st.integers(2, 80), st.integers(2, 40), st.sampled_from([-0.5, 0.0, 0.5, 0.92, 0.999]), st.integers(0, 10**6))
+def test_a_screen_loses_and_adds_no_pair(
+    new_index: Callable[..., IndexReader], count: int, dim: int, threshold: float, seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    spectrum = (1.0 + np.arange(dim)) ** -1
+    vectors = unit(chance.normal(size=(5, dim)) * spectrum)[chance.integers(0, 5, count)]
+    index = new_index(unit(vectors + chance.normal(size=(count, dim)) * chance.choice([0, 1e-4, 0.1], (count, 1))))
+    whole = found(index, threshold)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs_module, "_SCREENED_ROWS", 0)
+        assert found(index, threshold) == whole
+
+
+def test_a_screen_bounds_every_cosine(tmp_path: Path) -> None:
+    vectors = unit(random_units(1, 64) + 0.4 * random_units(300, 64, seed=1))
+    screen = heads(make_index(tmp_path, vectors), 0.92)
+    assert screen.rows.shape[1] < 64
+    exact = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    assert (screen.rows @ screen.rows.T >= exact - screen.error).all()

@@ -71,6 +71,9 @@ def test_an_explained_analysis_adds_keys_and_changes_none(tiny_index: Path) -> N
     assert (document["backbone"], document["dim"]) == ("tiny", 16)
     assert [sorted(facts) for facts in document["group_tightness"]] == [["loosest", "tightest"]]
     assert document["group_tightness"][0]["tightest"] == pytest.approx(1, abs=1e-6)
+    (facts,) = document["group_facts"]
+    assert (facts["chains"], facts["keeper_reason"]) == (False, "path")
+    assert facts["keeper"] == document["duplicate_groups"][0][0]
     assert len(document["anomaly_scores"]) == 4
     assert document["anomaly_scores"] == sorted(document["anomaly_scores"], reverse=True)
 

@@ -1,0 +1,58 @@
+"""not_duplicates.json: pairs of images that a person has told apart."""
+
+import json
+
+import numpy as np
+
+from embedlab_core.analysis.named import rows_named
+from embedlab_core.errors import DuplicatesError
+from embedlab_core.index.files import replace_text
+from embedlab_core.index.reader import IndexReader
+
+APART = "not_duplicates.json"
+FORMAT = 1
+
+RelativePair = tuple[str, str]
+
+
+def mark_apart(index: IndexReader, path_a: str, path_b: str) -> None:
+    """Add two images, by their paths as results show them, to the list. Marking them again changes nothing.
+
+    Raises DuplicatesError if they are not two images of the index or the list cannot be read, IndexWriteError.
+    """
+    row_a, row_b = rows_named(index, [path_a, path_b]).tolist()
+    if row_a == row_b:
+        raise DuplicatesError(f"{path_a}: both paths name this image; give two")
+    # Paths relative to the images folder, so that the list outlives a move of the folder.
+    paths = _relative(index)
+    low, high = sorted((paths[row_a], paths[row_b]))
+    pairs = sorted({*_load(index), (low, high)})
+    replace_text(index.directory / APART, json.dumps({"format": FORMAT, "pairs": pairs}, indent=1) + "\n")
+
+
+def rows_apart(index: IndexReader) -> list[tuple[int, int]]:
+    """Row numbers of the pairs on the list; those of images that left the index are passed over."""
+    pairs = _load(index)
+    if not pairs:
+        return []
+    rows = {path: row for row, path in enumerate(_relative(index))}
+    return [(rows[one], rows[other]) for one, other in pairs if one in rows and other in rows]
+
+
+def _load(index: IndexReader) -> list[RelativePair]:
+    path = index.directory / APART
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']}")
+        return [(str(one), str(other)) for one, other in document["pairs"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DuplicatesError(
+            f"{path}: not a readable list of pairs ({error}); repair it, or delete it to forget the pairs"
+        ) from error
+
+
+def _relative(index: IndexReader) -> list[str]:
+    return np.concatenate([shard.paths for shard in index.shards]).tolist() if index.shards else []

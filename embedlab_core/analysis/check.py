@@ -1,0 +1,73 @@
+"""Whether image files are already in an index."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embedlab_core.analysis.thresholds import Threshold, limits_of
+from embedlab_core.encoders.ensemble import Ensemble
+from embedlab_core.errors import QueryError
+from embedlab_core.index.files import file_sha256
+from embedlab_core.index.reader import IndexReader
+from embedlab_core.search.queries import Query, image_queries
+from embedlab_core.search.similarity import cosines, product_error
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedMatch:
+    """identical: the same bytes. probability: that it is a copy, None if the index has no calibration."""
+
+    path: str
+    cosine: float
+    identical: bool
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """matches: identical ones first, then by cosine, then by path."""
+
+    name: str
+    matches: tuple[CheckedMatch, ...]
+
+
+def check_files(
+    index: IndexReader, ensemble: Ensemble, files: Sequence[str], threshold: Threshold
+) -> list[CheckedFile]:
+    """For each file that can be read, the images of the index that have its bytes or are near-duplicates of it.
+
+    Only the files are embedded, not the index. A file that cannot be read is named in a warning and left out; if none
+    can, QueryError is raised.
+    """
+    if not len(index):
+        raise QueryError(f"{index.directory}: the index holds no images; run embed on a folder that has some")
+    limits = limits_of(index, threshold)
+    queries, skipped = image_queries(files, ensemble)
+    if not queries:
+        raise QueryError(f"{skipped[0].path}: {skipped[0].reason}; give an image that can be read")
+    for skip in skipped:
+        log.warning("%s: %s; it is left out", skip.path, skip.reason)
+    return [CheckedFile(query.name, _matches(index, query, limits)) for query in queries]
+
+
+def _matches(index: IndexReader, query: Query, limits: "np.typing.NDArray[np.float32]") -> tuple[CheckedMatch, ...]:
+    digest = np.frombuffer(bytes.fromhex(file_sha256(Path(query.name))), np.uint8)
+    same = np.concatenate([(shard.sha256 == digest).all(axis=1) for shard in index.shards])
+    (vector,) = index.exact_queries(query.vector[None])
+    if index.column_scale is not None:
+        vector = vector * index.column_scale
+    rough = np.concatenate([block @ vector for _, block in index.exact_blocks()])
+    rows = np.flatnonzero(same | (rough >= limits - np.float32(product_error(vector.size))))
+    vectors = index.vectors(rows)
+    scores = cosines(np.broadcast_to(vector, vectors.shape), vectors)
+    found = [
+        CheckedMatch(path, float(score), bool(same[row]))
+        for row, path, score in zip(rows, index.paths(rows), scores, strict=True)
+        if same[row] or score >= limits[row]
+    ]
+    return tuple(sorted(found, key=lambda match: (not match.identical, -match.cosine, match.path)))

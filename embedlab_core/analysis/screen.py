@@ -1,0 +1,82 @@
+"""Short rows whose products bound the cosines of an index from above."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from embedlab_core.index.reader import IndexReader
+from embedlab_core.search.similarity import product_error
+
+# Rows that the rotation and the width are chosen on.
+_SAMPLE_ROWS = 4096
+# Widths that are tried, in dimensions.
+_WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256)
+# What finishing one pair costs, in dimensions of a screen's product: 1.5 us against 0.02 ns on the machines measured.
+# It only moves the width, never a result.
+_FINISHING_COST = 75_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """rows: float32 (n, w), one a row of the index. The float32 product of two of them is at least the cosine of the
+    two vectors less `error`."""
+
+    rows: npt.NDArray[np.float32]
+    error: float
+
+
+def whole(index: IndexReader) -> Screen:
+    """The vectors themselves."""
+    none = index.vectors(np.empty(0, np.int64))
+    rows = np.concatenate([none, *(block for _, block in index.exact_blocks())])
+    return Screen(rows, product_error(rows.shape[1]))
+
+
+def heads(index: IndexReader, limit: float) -> Screen:
+    """The first p coordinates after an orthogonal rotation, and the norm of the rest as one coordinate more.
+
+    By Cauchy-Schwarz the product of the rests is at most that of their norms, so a product of two such rows is at least
+    the cosine. The rotation is PCA about the origin, which leaves the least in the rests; p is what makes screening and
+    finishing cheapest together at `limit`, as counted on a sample.
+    """
+    sample = _sample(index)
+    _, directions = np.linalg.eigh(sample.T @ sample)
+    rotation = np.ascontiguousarray(directions[:, ::-1])
+    width = _cheapest_width(sample @ rotation, limit)
+    parts = [_head(block.astype(np.float64), rotation[:, :width]) for _, block in index.exact_blocks()]
+    rows = np.concatenate(parts)
+    # Rounding both rows to float32 moves a product by two more units than the product itself does.
+    return Screen(rows, product_error(rows.shape[1] + 4))
+
+
+def _head(vectors: npt.NDArray[np.float64], rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """float64 (n, d) and (d, p) -> float32 (n, p + 1)."""
+    head = vectors @ rotation
+    rest = np.einsum("ij,ij->i", vectors, vectors) - np.einsum("ij,ij->i", head, head)
+    # The difference of two numbers near 1 keeps an error of some 1e-15, which the root could lift to 1e-7.
+    norms = np.sqrt(np.maximum(rest, 0.0) + 1e-13)
+    return np.concatenate([head, norms[:, None]], axis=1).astype(np.float32)
+
+
+def _cheapest_width(rotated: npt.NDArray[np.float64], limit: float) -> int:
+    """The number of leading columns of `rotated` (n, d) to screen with."""
+    left, right = np.array_split(rotated, 2)
+    widths = [width for width in _WIDTHS if width < rotated.shape[1]] or [rotated.shape[1]]
+
+    def cost(width: int) -> float:
+        bounds = _head_of(left, width) @ _head_of(right, width).T
+        return width + _FINISHING_COST * float(np.mean(bounds >= limit))
+
+    return min(widths, key=cost)
+
+
+def _head_of(rotated: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:
+    rest = np.linalg.norm(rotated[:, width:], axis=1, keepdims=True)
+    return np.concatenate([rotated[:, :width], rest], axis=1)
+
+
+def _sample(index: IndexReader) -> npt.NDArray[np.float64]:
+    """Vectors (n, d) of at most _SAMPLE_ROWS rows, evenly spaced."""
+    step = max(1, -(-len(index) // _SAMPLE_ROWS))
+    return index.vectors(np.arange(0, len(index), step)).astype(np.float64)

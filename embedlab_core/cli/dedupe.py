@@ -1,0 +1,56 @@
+"""embedlab dedupe"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from embedlab_core.cli.duplicate_options import duplicate_options
+from embedlab_core.cli.options import reports_errors
+
+if TYPE_CHECKING:
+    from embedlab_core.analysis.duplicates import DuplicateOptions
+
+
+@click.command("dedupe")
+@click.option("--index", "index_dir", type=click.Path(path_type=Path), help="Folder of an index; to write a plan.")
+@click.option(
+    "--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="The plan to write or apply."
+)
+@duplicate_options(default_grouping="complete")
+@click.option("--apply", "apply", is_flag=True, help="Move the files that the plan names.")
+@click.option("--move-to", type=click.Path(path_type=Path), metavar="DIR", help="Where --apply moves them.")
+@click.option("--undo", type=click.Path(path_type=Path), metavar="FILE", help="Move back what this plan moved.")
+@reports_errors
+def command(
+    index_dir: Path | None,
+    plan_file: Path | None,
+    duplicates: "DuplicateOptions",
+    apply: bool,
+    move_to: Path | None,
+    undo: Path | None,
+) -> None:
+    """Plan which copies to move away, move them, or move them back. Nothing is ever deleted.
+
+    First write a plan (--index and --plan), read it, then --apply it; --undo takes it back.
+    """
+    from embedlab_core.analysis.moves import apply_plan, undo_plan
+    from embedlab_core.api import Index
+
+    if apply != (move_to is not None):
+        raise click.UsageError("--apply and --move-to go together")
+    if undo:
+        if plan_file or apply:
+            raise click.UsageError("--undo stands alone")
+        plan = undo_plan(undo)
+        click.echo(f"{len(plan.moves)} images are back in {plan.images_dir}")
+    elif not plan_file:
+        raise click.UsageError("give --plan FILE, or --undo FILE")
+    elif move_to:
+        plan = apply_plan(plan_file, move_to)
+        click.echo(f"{len(plan.moves)} images moved to {plan.move_to}; undo with: embedlab dedupe --undo {plan_file}")
+    elif index_dir:
+        plan = Index.open(index_dir).plan_dedupe(plan_file, duplicates)
+        click.echo(f"{plan_file}: {len(plan.moves)} images of {len(plan.groups)} groups would move")
+    else:
+        raise click.UsageError("give --index to write a plan, or --apply to carry it out")

@@ -1,0 +1,144 @@
+"""Pairs marked apart, fused hashes with their evidence, and thresholds that depend on the surroundings."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedlab_core.analysis.apart import APART, mark_apart, rows_apart
+from embedlab_core.analysis.duplicates import DuplicateOptions, find_duplicates
+from embedlab_core.analysis.hashes import HASH_BITS, HashUse
+from embedlab_core.analysis.pairs import Pairs
+from embedlab_core.analysis.thresholds import limits_of
+from embedlab_core.errors import DuplicatesError
+from embedlab_core.images.phash import phash
+from embedlab_core.index.reader import IndexReader
+from tests.support import Vectors, make_index, make_rows, open_writer, picture, unit
+
+# The cosine of these two is 0.8: too far for the embedding alone, near enough to confirm a hash.
+APART_VECTORS = unit([[1, 0], [0.8, 0.6]])
+
+
+def hashed_index(directory: Path, vectors: Vectors, hashes: list[int], contrast: float = 50) -> IndexReader:
+    rows = make_rows(vectors, [f"{row}.png" for row in range(len(vectors))])
+    quality = np.full((len(vectors), 4), contrast, np.float32)
+    digests = np.arange(32 * len(vectors), dtype=np.uint8).reshape(-1, 32)
+    with open_writer(directory, vectors.shape[1]) as writer:
+        writer.append(replace(rows, quality=quality, phashes=np.array(hashes, np.uint64), sha256=digests))
+    return IndexReader.open(directory)
+
+
+def groups(index: IndexReader, hashes: HashUse) -> list[tuple[str, ...]]:
+    found = find_duplicates(index, DuplicateOptions(0.92, hashes=hashes), explain=False)
+    return [group.paths for group in found.groups]
+
+
+@pytest.mark.parametrize(("bits", "matches"), [(0, True), (HASH_BITS, True), (HASH_BITS + 1, False)])
+def test_hashes_match_up_to_a_number_of_bits_and_only_if_asked(tmp_path: Path, bits: int, matches: bool) -> None:
+    index = hashed_index(tmp_path, APART_VECTORS, [0b1010, 0b1010 ^ (2**bits - 1) << 8])
+    assert groups(index, "none") == []
+    assert groups(index, "upright") == ([("0.png", "1.png")] if matches else [])
+
+
+@pytest.mark.parametrize(("cosine", "matches"), [(0.571, True), (0.569, False)])
+def test_a_hash_counts_only_if_the_embedding_agrees_roughly(tmp_path: Path, cosine: float, matches: bool) -> None:
+    vectors = unit([[1, 0], [cosine, np.sqrt(1 - cosine**2)]])
+    assert bool(groups(hashed_index(tmp_path, vectors, [7, 7]), "upright")) is matches
+
+
+def test_blank_images_never_match_by_hash(tmp_path: Path) -> None:
+    assert groups(hashed_index(tmp_path, APART_VECTORS, [7, 7], contrast=4.9), "turned") == []
+
+
+@pytest.mark.parametrize("view", ["mirrored", "turned"])
+def test_turned_copies_match_only_with_rotations_and_say_so(tmp_path: Path, view: str) -> None:
+    pixels = np.asarray(picture(3, (224, 224)))
+    other = pixels[:, ::-1] if view == "mirrored" else np.rot90(pixels)
+    index = hashed_index(tmp_path, APART_VECTORS, [phash(pixels), phash(np.ascontiguousarray(other))])
+    assert groups(index, "upright") == []
+    (group,) = find_duplicates(index, DuplicateOptions(0.92, hashes="turned"), explain=True).groups
+    assert [pair.evidence for pair in group.evidence] == [("turned hash",)]
+
+
+def test_evidence_names_all_that_holds(tmp_path: Path) -> None:
+    rows = make_rows(np.ones((2, 1), np.float32), ["b", "a"])
+    with open_writer(tmp_path, 1) as writer:
+        writer.append(replace(rows, quality=np.full((2, 4), 50, np.float32)))
+    (group,) = find_duplicates(IndexReader.open(tmp_path), DuplicateOptions(0.92, hashes="turned"), explain=True).groups
+    (pair,) = group.evidence
+    assert (pair.paths, pair.cosine) == (("a", "b"), 1)
+    assert pair.evidence == ("identical bytes", "embedding", "hash")
+
+
+@given(st.integers(0, 10**6))
+def test_a_union_holds_every_pair_of_both_once(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    parts = []
+    for _ in range(2):
+        left, right = np.nonzero(np.triu(chance.random((6, 6)) < 0.3, 1))
+        parts.append(Pairs(left, right, (left + right).astype(np.float32)))
+    both = Pairs.union(*parts)
+    found = list(zip(both.left.tolist(), both.right.tolist(), both.scores.tolist(), strict=True))
+    wanted = {row for part in parts for row in zip(part.left.tolist(), part.right.tolist(), strict=True)}
+    assert found == [(left, right, left + right) for left, right in sorted(wanted)]
+
+
+def test_images_marked_apart_are_in_no_group_together_and_the_rest_stays(tmp_path: Path) -> None:
+    index = make_index(tmp_path, np.ones((3, 1), np.float32), ["a", "b", "c"])
+    mark_apart(index, "c", "a")
+    mark_apart(index, "a", "c")
+    assert rows_apart(index) == [(0, 2)]
+    found = find_duplicates(index, DuplicateOptions(), explain=False)
+    assert [group.paths for group in found.groups] == [("a", "b")]
+
+
+def test_a_mark_of_an_image_that_left_the_index_does_no_harm(tmp_path: Path) -> None:
+    mark_apart(make_index(tmp_path / "old", np.ones((2, 1), np.float32), ["a", "gone"]), "a", "gone")
+    index = make_index(tmp_path / "new", np.ones((2, 1), np.float32), ["a", "b"])
+    (tmp_path / "new" / APART).write_bytes((tmp_path / "old" / APART).read_bytes())
+    assert len(find_duplicates(index, DuplicateOptions(), explain=False).groups) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 2, "pairs": []}', '{"format": 1, "pairs": [["a"]]}'])
+def test_a_list_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    index = make_index(tmp_path, np.ones((2, 1), np.float32))
+    (tmp_path / APART).write_text(text)
+    with pytest.raises(DuplicatesError, match=r"not_duplicates\.json.*repair it"):
+        find_duplicates(index, DuplicateOptions(), explain=False)
+
+
+@pytest.mark.parametrize("threshold", [-1.0, 1.01, float("nan")])
+def test_a_threshold_that_is_no_cosine_is_refused(tmp_path: Path, threshold: float) -> None:
+    with pytest.raises(DuplicatesError, match=r"\(-1, 1\]"):
+        limits_of(make_index(tmp_path, np.ones((2, 1), np.float32)), threshold)
+
+
+def mixed(chance: np.random.Generator) -> tuple[Vectors, set[tuple[int, int]]]:
+    """60 forms, all alike, and 60 photos, with copies of ten of each: rows 60..69 and 130..139."""
+    forms = unit(5 * chance.normal(size=64) + 0.9 * chance.normal(size=(60, 64)))
+    photos = unit(chance.normal(size=(60, 64)))
+    copies = [unit(forms[:10] + 0.004 * chance.normal(size=(10, 64)))]
+    copies.append(unit(photos[:10] + 0.07 * chance.normal(size=(10, 64))))
+    truth = {(row, row + 60) for row in range(10)} | {(row + 70, row + 130) for row in range(10)}
+    return np.concatenate([forms, copies[0], photos, copies[1]]), truth
+
+
+def test_adaptive_finds_the_copies_of_a_mixed_set_where_every_single_threshold_errs(tmp_path: Path) -> None:
+    vectors, truth = mixed(np.random.default_rng(0))
+    index = make_index(tmp_path, vectors)
+
+    def errors(threshold: object) -> int:
+        options = DuplicateOptions(threshold, "complete")  # type: ignore[arg-type]
+        labels = find_duplicates(index, options, explain=False).labels
+        same = {(i, j) for i in range(len(labels)) for j in range(i + 1, len(labels)) if labels[i] == labels[j]}
+        return len(same ^ truth)
+
+    assert min(errors(float(threshold)) for threshold in np.arange(0.5, 1, 0.01)) >= 5
+    assert errors("adaptive") == 0
+
+
+def test_adaptive_limits_of_a_single_image_need_no_neighbours(tmp_path: Path) -> None:
+    assert limits_of(make_index(tmp_path, np.ones((1, 1), np.float32)), "adaptive").shape == (1,)

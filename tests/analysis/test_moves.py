@@ -1,0 +1,225 @@
+"""Plans are applied and undone without losing a byte, wherever they stop."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedlab_core.analysis.moves import apply_plan, undo_plan
+from embedlab_core.analysis.plan import Plan, PlannedFile, PlannedGroup, load_plan, save_plan
+from embedlab_core.errors import DuplicatesError
+from tests.support import run_python
+
+# A process that ends without a warning at its n-th change to the file system. An audit hook sees them all.
+KILLED = """
+import os, sys
+from pathlib import Path
+from embedlab_core.analysis.moves import apply_plan
+
+left = int(sys.argv[3])
+
+def hook(event, arguments):
+    global left
+    if event in ("os.link", "os.remove", "os.rename", "os.mkdir"):
+        left -= 1
+        if left < 0:
+            os._exit(9)
+
+sys.addaudithook(hook)
+apply_plan(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+class Set:
+    """Two groups of copies in a folder, a plan to move three files, and all bytes as they were."""
+
+    def __init__(self, root: Path) -> None:
+        self.images, self.away, self.file = root / "images", root / "away", root / "plan.json"
+        (self.images / "sub").mkdir(parents=True)
+        groups = []
+        for keep, *rest in (("a.png", "sub/b.png"), ("c.png", "d.png", "sub/a.png")):
+            for name in (keep, *rest):
+                (self.images / name).write_bytes(name.encode() * 1000)
+            groups.append(PlannedGroup(self.planned(keep), "path", tuple(map(self.planned, rest))))
+        save_plan(self.file, Plan(str(self.images), tuple(groups)))
+        self.before = self.contents()
+
+    def planned(self, name: str) -> PlannedFile:
+        return PlannedFile(name, hashlib.sha256((self.images / name).read_bytes()).hexdigest())
+
+    def contents(self) -> dict[str, bytes]:
+        return files_under(self.images)
+
+
+def files_under(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Set:
+    return Set(tmp_path)
+
+
+def test_apply_moves_all_but_the_keepers_and_undo_brings_them_back(made: Set) -> None:
+    apply_plan(made.file, made.away)
+    assert sorted(made.contents()) == ["a.png", "c.png"]
+    assert sorted(files_under(made.away)) == ["d.png", "sub/a.png", "sub/b.png"]
+    assert {**made.contents(), **files_under(made.away)} == made.before
+    undo_plan(made.file)
+    assert made.contents() == made.before
+    assert files_under(made.away) == {}
+    apply_plan(made.file, made.away)
+    assert len(files_under(made.away)) == 3
+
+
+def test_a_plan_is_applied_and_undone_only_once(made: Set) -> None:
+    with pytest.raises(DuplicatesError, match="was not applied"):
+        undo_plan(made.file)
+    apply_plan(made.file, made.away)
+    with pytest.raises(DuplicatesError, match=r"already applied to .*away.*--undo"):
+        apply_plan(made.file, made.away / "other")
+    undo_plan(made.file)
+    with pytest.raises(DuplicatesError, match="was not applied"):
+        undo_plan(made.file)
+
+
+@pytest.mark.parametrize("name", ["c.png", "sub/a.png"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_changed_file_stops_everything_and_is_named(made: Set, name: str, gone: bool) -> None:
+    (made.images / name).unlink()
+    if not gone:
+        (made.images / name).write_bytes(b"other")
+    before = made.contents()
+    with pytest.raises(DuplicatesError, match=f"nothing was moved; changed or gone since they were embedded: {name}$"):
+        apply_plan(made.file, made.away)
+    assert made.contents() == before
+    assert not made.away.exists()
+    assert load_plan(made.file).state == "planned"
+
+
+def test_an_existing_target_is_never_overwritten(made: Set) -> None:
+    (made.away / "sub").mkdir(parents=True)
+    (made.away / "sub" / "a.png").write_bytes(b"precious")
+    with pytest.raises(DuplicatesError, match=r"already in .*: sub/a\.png$"):
+        apply_plan(made.file, made.away)
+    assert made.contents() == made.before
+    assert files_under(made.away) == {"sub/a.png": b"precious"}
+
+
+def test_a_target_inside_the_images_folder_is_refused(made: Set) -> None:
+    with pytest.raises(DuplicatesError, match="lies inside"):
+        apply_plan(made.file, made.images / "copies")
+
+
+def test_a_file_under_two_names_is_not_moved_away_from_under_its_keeper(made: Set) -> None:
+    (made.images / "d.png").unlink()
+    (made.images / "d.png").symlink_to(made.images / "c.png")
+    document = json.loads(made.file.read_text())
+    document["groups"][1]["move"][0] = {**document["groups"][1]["keep"], "path": "d.png"}
+    made.file.write_text(json.dumps(document))
+    with pytest.raises(DuplicatesError, match=r"one file under two names: d\.png"):
+        apply_plan(made.file, made.away)
+
+
+def test_a_move_that_fails_half_way_can_be_undone(made: Set) -> None:
+    made.away.mkdir()
+    # A file where a folder is needed: sub/a.png and sub/b.png have nowhere to go.
+    (made.away / "sub").write_bytes(b"in the way")
+    with pytest.raises(DuplicatesError, match=r"cannot be moved .*--undo"):
+        apply_plan(made.file, made.away)
+    undo_plan(made.file)
+    assert made.contents() == made.before
+    assert files_under(made.away) == {"sub": b"in the way"}
+
+
+def test_undo_refuses_to_put_a_file_over_a_new_one_or_to_lose_a_changed_one(made: Set) -> None:
+    apply_plan(made.file, made.away)
+    (made.images / "d.png").write_bytes(b"new")
+    with pytest.raises(DuplicatesError, match=r"something else stands in .*: d\.png$"):
+        undo_plan(made.file)
+    (made.images / "d.png").unlink()
+    (made.away / "d.png").write_bytes(b"changed")
+    with pytest.raises(DuplicatesError, match=r"changed or gone in .*: d\.png$"):
+        undo_plan(made.file)
+    assert len(files_under(made.away)) == 3
+
+
+def test_undo_after_a_kill_at_any_moment_brings_everything_back(tmp_path: Path) -> None:
+    codes = []
+    for step in range(40):
+        made = Set(tmp_path / str(step))
+        codes.append(run_python("-c", KILLED, made.file, made.away, str(step)).code)
+        if codes[-1] == 0:
+            break
+        assert codes[-1] == 9
+        both = {**files_under(made.away), **made.contents()} if made.away.exists() else made.contents()
+        assert both == made.before
+        if load_plan(made.file).state != "planned":
+            undo_plan(made.file)
+        assert made.contents() == made.before
+        assert not made.away.exists() or files_under(made.away) == {}
+    assert codes[-1] == 0
+    assert len(codes) > 8
+
+
+def test_a_part_of_a_copy_left_by_a_kill_is_cleared_but_a_foreign_file_is_not(made: Set) -> None:
+    plan = load_plan(made.file)
+    save_plan(made.file, Plan(plan.images_dir, plan.groups, "applying", str(made.away)))
+    made.away.mkdir()
+    (made.away / "d.png").write_bytes(made.before["d.png"][:77])
+    (made.away / "sub").mkdir()
+    (made.away / "sub" / "b.png").write_bytes(b"foreign")
+    undo_plan(made.file)
+    assert files_under(made.away) == {"sub/b.png": b"foreign"}
+    assert made.contents() == made.before
+
+
+def test_a_part_of_a_copy_left_by_a_killed_undo_is_finished(made: Set) -> None:
+    apply_plan(made.file, made.away)
+    (made.images / "d.png").write_bytes(made.before["d.png"][:77])
+    undo_plan(made.file)
+    assert made.contents() == made.before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a readable plan"),
+        ("[]", "not a readable plan"),
+        ('{"format": 2, "state": "planned"}', "format 2"),
+        ('{"format": 1, "state": "lost"}', "state lost"),
+        (
+            '{"format": 1, "state": "planned", "images_dir": "/", "move_to": null,'
+            ' "groups": [{"keep": {"path": "../x", "sha256": ""}, "reason": "", "move": []}]}',
+            "leads out of the images folder",
+        ),
+    ],
+)
+def test_a_plan_that_cannot_be_used_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(DuplicatesError, match=message):
+        load_plan(tmp_path / "plan.json")
+
+
+planned_files = st.builds(
+    PlannedFile,
+    st.lists(st.text("abcé \udcff", min_size=1), min_size=1, max_size=3).map("/".join),
+    st.binary(min_size=32, max_size=32).map(bytes.hex),
+)
+
+
+@given(
+    st.lists(st.builds(PlannedGroup, planned_files, st.text(), st.lists(planned_files).map(tuple))).map(tuple),
+    st.sampled_from(["planned", "applying", "applied"]),
+)
+def test_a_plan_survives_being_written(
+    tmp_path_factory: pytest.TempPathFactory, groups: tuple[PlannedGroup, ...], state: str
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "round.json"
+    plan = Plan(os.sep, groups, state, None)  # type: ignore[arg-type]
+    save_plan(file, plan)
+    assert load_plan(file) == plan
