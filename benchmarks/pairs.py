@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from synthetic import made_up_rows
 
 from embedlab_core.analysis.pairs import pairs_at_least
 from embedlab_core.index.manifest import ModelRef
 from embedlab_core.index.reader import IndexReader
-from embedlab_core.index.rows import Rows
 from embedlab_core.index.writer import IndexWriter
 from embedlab_core.search.similarity import cosines, product_error
 
@@ -64,23 +64,7 @@ def write_index(folder: Path, rows: int) -> None:
             copies = chance.integers(0, count // 20, count // 10)
             noise = chance.normal(size=(len(copies), DIM)) * chance.uniform(0, 0.03, (len(copies), 1))
             vectors[-len(copies) :] = unit(vectors[copies] + noise)
-            writer.append(rows_of(vectors.astype(np.float32), start))
-
-
-def rows_of(vectors: npt.NDArray[np.float32], start: int) -> Rows:
-    count = len(vectors)
-    return Rows(
-        vectors=vectors,
-        full=np.empty((count, 0), np.float32),
-        paths=np.array([f"{start + row:07d}.jpg" for row in range(count)]),
-        sha256=np.zeros((count, 32), np.uint8),
-        sizes=np.zeros(count, np.int64),
-        mtimes=np.zeros(count, np.int64),
-        widths=np.ones(count, np.int32),
-        heights=np.ones(count, np.int32),
-        quality=np.zeros((count, 4), np.float32),
-        phashes=np.zeros(count, np.uint64),
-    )
+            writer.append(made_up_rows(vectors.astype(np.float32), start))
 
 
 def brute_force(index: IndexReader, threshold: float) -> tuple[list[int], list[int]]:

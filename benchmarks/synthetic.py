@@ -44,11 +44,12 @@ def write_index(
     source = Source(count, dim, seed)
     with IndexWriter(directory, (model or ModelRef("synthetic", "0" * 12, dim),), "photos") as writer:
         for start in range(0, count, SHARD_ROWS):
-            writer.append(_rows(source.draw(min(SHARD_ROWS, count - start)), start))
+            writer.append(made_up_rows(source.draw(min(SHARD_ROWS, count - start)), start))
     return IndexReader.open(directory), source
 
 
-def _rows(vectors: npt.NDArray[np.float32], start: int) -> Rows:
+def made_up_rows(vectors: npt.NDArray[np.float32], start: int) -> Rows:
+    """Vectors (n, d) as photos numbered from `start`."""
     count = len(vectors)
     numbers = np.arange(start, start + count)
     return Rows(

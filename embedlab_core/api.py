@@ -138,18 +138,23 @@ class Index:
 
     def mark_not_duplicate(self, path_a: str, path_b: str) -> None:
         """Keep two images out of one group from now on; see `embedlab_core.analysis.apart.mark_apart`."""
-        mark_apart(self.reader, path_a, path_b)
+        with self._recorded("mark"):
+            mark_apart(self.reader, path_a, path_b)
 
     def plan_dedupe(self, plan_file: str | Path, duplicates: DuplicateOptions | float = STRICT) -> Plan:
         """Write which copies would move away; `embedlab_core.analysis.moves` carries it out and undoes it."""
-        found = find_duplicates(fused_index(self.reader), _options(duplicates), explain=True)
-        plan = make_plan(self.reader, found.groups)
-        write_plan(Path(plan_file), plan)
-        return plan
+        with self._recorded("dedupe") as watch:
+            with watch.stage("rank"):
+                found = find_duplicates(fused_index(self.reader), _options(duplicates), explain=True)
+            plan = make_plan(self.reader, found.groups)
+            write_plan(Path(plan_file), plan)
+            return plan
 
     def check(self, files: Sequence[str | Path], threshold: Threshold = 0.92) -> list[CheckedFile]:
         """Whether files are already in the index; see `embedlab_core.analysis.check.check_files`."""
-        return check_files(fused_index(self.reader), self.ensemble, [str(file) for file in files], threshold)
+        names = [str(file) for file in files]
+        with self._recorded("check") as watch, watch.stage("rank"):
+            return check_files(fused_index(self.reader), self.ensemble, self._cache, names, threshold)
 
 
 def _options(duplicates: DuplicateOptions | float) -> DuplicateOptions:

@@ -60,7 +60,3 @@ class LabelError(EmbedlabError):
 
 class DuplicatesError(EmbedlabError):
     """A list, a plan or labels about duplicates cannot be used."""
-
-
-class CalibrationError(EmbedlabError):
-    """There is no calibration that fits the index, or none can be made from what there is."""

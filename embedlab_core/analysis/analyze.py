@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod, nearest_neighbours, raw_scores, robust_z
+from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod, nearest_neighbours, raw_scores
 from embedlab_core.analysis.duplicates import DuplicateGroup, DuplicateOptions, find_duplicates
 from embedlab_core.errors import AnalysisError
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.robust import robust_z
 
 log = logging.getLogger(__name__)
 

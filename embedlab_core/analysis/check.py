@@ -3,16 +3,18 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from embedlab_core.analysis.thresholds import Threshold, limits_of
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import QueryError
-from embedlab_core.index.files import file_sha256
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.search.cache import QueryCache
+from embedlab_core.search.filters import rows_of_content
 from embedlab_core.search.queries import Query, image_queries
+from embedlab_core.search.rank import all_scores
 from embedlab_core.search.similarity import cosines, product_error
 
 log = logging.getLogger(__name__)
@@ -20,12 +22,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CheckedMatch:
-    """identical: the same bytes. probability: that it is a copy, None if the index has no calibration."""
+    """identical: the same bytes."""
 
     path: str
     cosine: float
     identical: bool
-    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class CheckedFile:
 
 
 def check_files(
-    index: IndexReader, ensemble: Ensemble, files: Sequence[str], threshold: Threshold
+    index: IndexReader, ensemble: Ensemble, cache: QueryCache, files: Sequence[str], threshold: Threshold
 ) -> list[CheckedFile]:
     """For each file that can be read, the images of the index that have its bytes or are near-duplicates of it.
 
@@ -47,7 +48,7 @@ def check_files(
     if not len(index):
         raise QueryError(f"{index.directory}: the index holds no images; run embed on a folder that has some")
     limits = limits_of(index, threshold)
-    queries, skipped = image_queries(files, ensemble)
+    queries, skipped = image_queries(files, ensemble, cache)
     if not queries:
         raise QueryError(f"{skipped[0].path}: {skipped[0].reason}; give an image that can be read")
     for skip in skipped:
@@ -55,13 +56,12 @@ def check_files(
     return [CheckedFile(query.name, _matches(index, query, limits)) for query in queries]
 
 
-def _matches(index: IndexReader, query: Query, limits: "np.typing.NDArray[np.float32]") -> tuple[CheckedMatch, ...]:
-    digest = np.frombuffer(bytes.fromhex(file_sha256(Path(query.name))), np.uint8)
-    same = np.concatenate([(shard.sha256 == digest).all(axis=1) for shard in index.shards])
-    (vector,) = index.exact_queries(query.vector[None])
-    if index.column_scale is not None:
-        vector = vector * index.column_scale
-    rough = np.concatenate([block @ vector for _, block in index.exact_blocks()])
+def _matches(index: IndexReader, query: Query, limits: npt.NDArray[np.float32]) -> tuple[CheckedMatch, ...]:
+    same = np.zeros(len(index), dtype=np.bool_)
+    same[rows_of_content(index, query.digests)] = True
+    scaled = query.vector if index.column_scale is None else query.vector * index.column_scale
+    (vector,) = index.exact_queries(scaled[None])
+    rough = all_scores(index, scaled)
     rows = np.flatnonzero(same | (rough >= limits - np.float32(product_error(vector.size))))
     vectors = index.vectors(rows)
     scores = cosines(np.broadcast_to(vector, vectors.shape), vectors)

@@ -13,7 +13,7 @@ from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_queries
-from embedlab_core.search.queries import text_queries
+from embedlab_core.search.queries import prompts_of, text_queries
 
 NONE = "none of these"
 
@@ -45,15 +45,8 @@ class Labelling:
 
 
 def phrases_of(file: Path) -> tuple[str, ...]:
-    """The phrases of a UTF-8 text file, one a line; blank lines are left out. Raises LabelError."""
-    try:
-        lines = file.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"{file}: cannot be read as UTF-8 text ({error})") from error
-    phrases = tuple(line.strip() for line in lines if line.strip())
-    if not phrases:
-        raise LabelError(f"{file}: no labels here; write one a line")
-    return phrases
+    """The phrases of a text file, see `prompts_of`. Raises QueryError."""
+    return tuple(prompts_of(file, "labels"))
 
 
 def label_images(

@@ -11,10 +11,8 @@ from embedlab_core.cli.duplicate_options import duplicate_options
 from embedlab_core.cli.options import explain_option, fusion_weight_option, index_option, json_option, reports_errors
 
 if TYPE_CHECKING:
-    from embedlab_core.analysis.duplicates import DuplicateOptions
-
-if TYPE_CHECKING:
     from embedlab_core.analysis.anomalies import AnomalyMethod
+    from embedlab_core.analysis.duplicates import DuplicateOptions
 
 
 @click.command("analyze")

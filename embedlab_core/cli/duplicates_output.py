@@ -93,10 +93,16 @@ def checked_json(checked: Sequence[CheckedFile]) -> Iterator[str]:
         yield json.dumps({"file": file.name, "matches": matches})
 
 
+def _verdict(file: CheckedFile) -> str:
+    if not file.matches:
+        return "not in the index"
+    # Identical ones come first.
+    return "in the index" if file.matches[0].identical else "near-duplicates in the index"
+
+
 def checked_table(checked: Sequence[CheckedFile]) -> Iterator[str]:
     for file in checked:
-        yield f"{printable(file.name)}: {'in the index' if file.matches else 'not in the index'}"
+        yield f"{printable(file.name)}: {_verdict(file)}"
         for match in file.matches:
             what = "identical bytes" if match.identical else "near-duplicate"
-            chance = "" if match.probability is None else f", probability {match.probability:.3f}"
-            yield f"      {printable(match.path)}  ({what}, cosine {match.cosine:.4f}{chance})"
+            yield f"      {printable(match.path)}  ({what}, cosine {match.cosine:.4f})"

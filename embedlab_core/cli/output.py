@@ -5,13 +5,16 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedlab_core.cli.options import printable
-from embedlab_core.encoders.folders import KnownModel
 from embedlab_core.search.bench import AnnBench
 from embedlab_core.search.explain import Explanation
 from embedlab_core.search.search import SearchResult
+
+if TYPE_CHECKING:
+    # It brings urllib along, for models only.
+    from embedlab_core.encoders.folders import KnownModel
 
 
 def search_json(results: Sequence[SearchResult]) -> Iterator[str]:
@@ -33,7 +36,7 @@ def search_json(results: Sequence[SearchResult]) -> Iterator[str]:
                     **asdict(explanation),
                     "distance": rounded(explanation.distance),
                     "percentile": round(explanation.percentile, 2),
-                    "z_score": None if explanation.z_score is None else round(explanation.z_score, 2),
+                    "z_score": round(explanation.z_score, 2),
                     "shares": [rounded(share) for share in explanation.shares],
                 }
         yield json.dumps(document)
@@ -68,13 +71,13 @@ def search_table(results: Sequence[SearchResult], thumbnail: Callable[[str], str
                 yield sequence
 
 
-def models_json(models: Sequence[KnownModel]) -> Iterator[str]:
+def models_json(models: Sequence["KnownModel"]) -> Iterator[str]:
     """One object a model, each on one line."""
     for model in models:
         yield json.dumps({**asdict(model), "folder": str(model.folder) if model.folder else None})
 
 
-def models_table(models: Sequence[KnownModel]) -> Iterator[str]:
+def models_table(models: Sequence["KnownModel"]) -> Iterator[str]:
     width = max(len(model.name) for model in models)
     for model in models:
         state = "here" if model.folder else "can be pulled"
@@ -84,7 +87,7 @@ def models_table(models: Sequence[KnownModel]) -> Iterator[str]:
         )
 
 
-def model_facts(models: Sequence[KnownModel]) -> Iterator[str]:
+def model_facts(models: Sequence["KnownModel"]) -> Iterator[str]:
     for model in models:
         for name, value in asdict(model).items():
             yield f"{name.replace('_', ' ')}: {'not here' if value is None else value}"
@@ -104,8 +107,7 @@ def ann_bench_table(bench: AnnBench) -> Iterator[str]:
 
 def _facts(explanation: Explanation) -> str:
     facts = [explanation.band or "no bands", f"above {explanation.percentile:.1f} % of the index"]
-    if explanation.z_score is not None:
-        facts.append(f"z {explanation.z_score:.1f}")
+    facts.append(f"z {explanation.z_score:.1f}")
     if explanation.duplicate_of is not None:
         facts.append(f"near-duplicate of {printable(explanation.duplicate_of)}")
     if explanation.shares:

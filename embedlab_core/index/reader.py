@@ -60,6 +60,14 @@ class IndexReader:
         """Queries (q, d) as `vectors` and `exact_blocks` can be compared with."""
         return queries if self.reranks else self.scan_queries(queries)
 
+    def exact_parts(self, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Parts (p, d) of which `exact_queries` would get the sum, a unit vector: as what they add to its product."""
+        if self.projection is None or self.reranks:
+            return parts
+        projected = parts @ self.projection.T
+        scaled: npt.NDArray[np.float32] = projected / np.linalg.norm(projected.sum(axis=0))
+        return scaled
+
     def blocks(self, block_rows: int = BLOCK_ROWS) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """(row number of the first, vectors (b, d)) for consecutive blocks that together cover the index."""
         for start, shard, block in self._slices(block_rows):

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,11 +62,11 @@ class AnnIndex:
         searched exactly. Raises IndexWriteError if it cannot be saved."""
         if len(index) < LEAST_ROWS:
             return None
-        with _locked(index.directory):
-            searcher = _load(index)
-            if searcher is None:
-                _save(index, _build(index))
-                searcher = _load(index)
+        searcher = _load(index)
+        if searcher is None:
+            with _locked(index.directory):
+                # Another process may have built it while this one waited.
+                searcher = _load(index) or _rebuilt(index)
         return cls(index, searcher)
 
     def candidates(
@@ -114,20 +115,24 @@ def _key(manifest: Manifest) -> str:
 
 
 def _load(index: IndexReader) -> Any | None:
-    """Its searcher; None, with a warning if there was something, if it has to be made."""
+    """Its searcher, memory-mapped; None if there is none that fits."""
     import faiss
 
     path = index.directory / FILE
     try:
         description = _Description(**json.loads((index.directory / DESCRIPTION).read_text("utf-8")))
-        if description != _Description(_key(index.manifest), path.stat().st_size):
-            raise ValueError("it is cut short or of an earlier state of the index")
-        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-    except FileNotFoundError:
-        log.info("%s: building it, once", path)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        log.warning("%s: %s; building it anew", path, str(error).splitlines()[0])
-    return None
+        fits = description == _Description(_key(index.manifest), path.stat().st_size)
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC) if fits else None
+    except (OSError, ValueError, TypeError, RuntimeError):  # RuntimeError is what faiss says of a damaged file.
+        return None
+
+
+def _rebuilt(index: IndexReader) -> Any:
+    path = index.directory / FILE
+    if path.exists():
+        log.warning("%s: damaged, or of another state of the index; building it anew", path)
+    _save(index, _build(index))
+    return _load(index)
 
 
 def _build(index: IndexReader) -> Any:
@@ -158,13 +163,11 @@ def _save(index: IndexReader, searcher: Any) -> None:
     )
 
 
-def _locked(directory: Path) -> FileLock:
+def _locked(directory: Path) -> AbstractContextManager[object]:
     """Against two processes that build it at once."""
-    lock = FileLock(directory / ".ann.lock")
     try:
-        lock.acquire()
+        return FileLock(directory / ".ann.lock").acquire()
     except OSError as error:
         raise IndexWriteError(
             f"{directory}: the ANN file cannot be kept here ({error.strerror or error}); search without --ann"
         ) from error
-    return lock

@@ -8,49 +8,46 @@ import numpy.typing as npt
 
 from embedlab_core.encoders.spec import Bands
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.robust import robust_z
 from embedlab_core.search.queries import Query
 from embedlab_core.search.rank import Hit, all_scores
 from embedlab_core.search.similarity import cosines, product_error
-
-# Of a normal distribution, median absolute deviation times this is the standard deviation (Rousseeuw & Croux 1993).
-_MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """distance: cosine distance, 1 - score. rank: from 1. percentile: share of all images whose score is not above
-    this one, 0..100. z_score: the score's distance from the median of all images, in robust standard deviations (MAD);
-    None if more than half of all scores are equal. band: "unrelated", or the highest of the model's bands that the
-    score reaches; None for a model without measured bands. duplicate_of: path of the first better result that this one
-    is a near-duplicate of. shares: what each part of a composed query adds to the score, in the order of its parts."""
+    this one, 0..100. z_score: the score's place among those of all images, see `robust_z`. band: "unrelated", or the
+    highest of the model's bands that the score reaches; None for a model without measured bands. duplicate_of: path of
+    the first better result that this one is a near-duplicate of. shares: what each part of a composed query adds to the
+    score, in the order of its parts."""
 
     distance: float
     rank: int
     percentile: float
-    z_score: float | None
+    z_score: float
     band: str | None
     duplicate_of: str | None
     shares: tuple[float, ...]
 
 
-def explain_hits(
-    index: IndexReader, query: Query, vector: npt.NDArray[np.float32], hits: Sequence[Hit], bands: Bands
-) -> list[Explanation]:
-    """One explanation a hit. vector: the query's, float32 (d,), as it was compared."""
+def explain_hits(index: IndexReader, query: Query, hits: Sequence[Hit], bands: Bands) -> list[Explanation]:
+    """One explanation a hit. query: as it was compared."""
+    vector = query.vector
     scores = np.array([hit.score for hit in hits], dtype=np.float32)
     rows = np.array([hit.row for hit in hits], dtype=np.int64)
     everything = all_scores(index, vector)
-    median = float(np.median(everything))
-    sigma = _MAD_TO_SIGMA * float(np.median(np.abs(everything - np.float32(median))))
     places = percentiles(index, vector, everything, scores)
-    better = _better_duplicates(index.vectors(rows), bands.near_duplicate)
-    shares = index.vectors(rows) @ index.exact_queries(query.directions).T if query.parts else np.empty((len(hits), 0))
+    z_scores = robust_z(everything)[rows].tolist()
+    found = index.vectors(rows)
+    better = _better_duplicates(found, bands.near_duplicate)
+    shares = found @ index.exact_parts(query.directions).T if query.parts else np.empty((len(hits), 0))
     return [
         Explanation(
             distance=1.0 - hit.score,
             rank=number + 1,
             percentile=places[number],
-            z_score=(hit.score - median) / sigma if sigma > 0 else None,
+            z_score=z_scores[number],
             band=bands.of(query.modality, hit.score),
             duplicate_of=hits[better[number]].path if number in better else None,
             shares=tuple(shares[number].tolist()),

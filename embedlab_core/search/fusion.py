@@ -29,19 +29,26 @@ def fused_queries(
 
     weights: one a model; none means equal ones. Raises QueryError if they do not fit the index.
     """
+    return queries * fusion_scales(index, queries, weights)
+
+
+def fusion_scales(
+    index: IndexReader, queries: npt.NDArray[np.float32], weights: Sequence[float] = ()
+) -> npt.NDArray[np.float32]:
+    """What `fused_queries` multiplies the queries (n, d) by: float32 (n, d), 1 for an index of one model."""
     shares = _checked(index, weights)
+    scales = np.ones_like(queries)
     if len(shares) == 1:
-        return queries
+        return scales
     sample = index.vectors(_sample_rows(index))
-    fused = queries.copy()
     columns = _columns(index)
     spreads = np.stack(
         [np.std(len(shares) * (queries[:, part] @ sample[:, part].T), axis=1) for part in columns], axis=1
     )
     for row, spread in enumerate(spreads):
         for part, share in zip(columns, _normalised(shares, spread), strict=True):
-            fused[row, part] *= len(shares) * share
-    return fused
+            scales[row, part] = len(shares) * share
+    return scales
 
 
 def fused_index(index: IndexReader, weights: Sequence[float] = ()) -> IndexReader:

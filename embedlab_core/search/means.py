@@ -21,8 +21,10 @@ def _mean(index: IndexReader, ensemble: Ensemble, modality: str) -> npt.NDArray[
     if all(modality in spec.means for spec in specs):
         stored: npt.NDArray[np.float32] = joined([np.array([spec.means[modality]], np.float32) for spec in specs])[0]
         return stored
-    if modality == "image" and index.projection is None:
+    if modality == "image":
         rows = np.arange(0, len(index), max(1, -(-len(index) // _SAMPLE)))
-        mean: npt.NDArray[np.float32] = index.vectors(rows).mean(axis=0, dtype=np.float64).astype(np.float32)
-        return mean
+        mean = index.vectors(rows).mean(axis=0, dtype=np.float64)
+        # Of a "pca" store, what its directions keep of the mean.
+        whole: npt.NDArray[np.float32] = mean if len(mean) == index.manifest.dim else mean @ index.projection
+        return whole.astype(np.float32)
     return np.zeros(index.manifest.dim, dtype=np.float32)

@@ -43,7 +43,7 @@ class Query:
     vector: npt.NDArray[np.float32]
     digests: tuple[bytes, ...] = ()
     parts: tuple[Part, ...] = ()
-    directions: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    directions: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 1), np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,16 @@ def images_of(query_dir: str) -> list[str]:
     return [shown_path(query_dir, file.path) for file in found.files]
 
 
-def prompts_of(file: Path) -> list[str]:
-    """The prompts of a UTF-8 text file, one a line; blank lines are left out. Raises QueryError."""
+def prompts_of(file: Path, what: str = "prompts") -> list[str]:
+    """The prompts of a UTF-8 text file, one a line; blank lines are left out. what: their name in messages. Raises
+    QueryError."""
     try:
         lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise QueryError(f"{file}: cannot be read as UTF-8 text ({error})") from error
     prompts = [line.strip() for line in lines if line.strip()]
     if not prompts:
-        raise QueryError(f"{file}: no prompts here; write one a line")
+        raise QueryError(f"{file}: no {what} here; write one a line")
     return prompts
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from embedlab_core.search.compose import combine, split_weight
 from embedlab_core.search.diversity import diversify
 from embedlab_core.search.explain import Explanation, explain_hits
 from embedlab_core.search.filters import Filter, matching, rows_of_content
-from embedlab_core.search.fusion import fused_queries
+from embedlab_core.search.fusion import fusion_scales
 from embedlab_core.search.means import means_of
 from embedlab_core.search.queries import Query, image_queries, images_of, prompts_of, text_queries
 from embedlab_core.search.rank import Hit, decide, exact_candidates
@@ -105,7 +105,8 @@ def search(
     models = index.manifest.models
     with watch.stage("encode"):
         queries = _queries(index, ensemble, cache, query_set, options)
-    vectors = fused_queries(index, np.stack([query.vector for query in queries]), options.fusion_weights)
+    queries = _fused(index, queries, options.fusion_weights)
+    vectors = np.stack([query.vector for query in queries])
     # Fused scores of several models have no bands: nobody has measured them.
     bands = ensemble.encoders[0].spec.bands if len(models) == 1 else Bands({}, {})
     floors = [_floor(query, bands, options) for query in queries]
@@ -113,10 +114,21 @@ def search(
         ranked = _ranked(index, queries, vectors, floors, bands.near_duplicate, options)
         return [
             SearchResult(
-                query, models, hits, explain_hits(index, query, vector, hits, bands) if options.explain and hits else []
+                query, models, hits, explain_hits(index, query, hits, bands) if options.explain and hits else []
             )
-            for query, vector, hits in zip(queries, vectors, ranked, strict=True)
+            for query, hits in zip(queries, ranked, strict=True)
         ]
+
+
+def _fused(index: IndexReader, queries: Sequence[Query], weights: Sequence[float]) -> list[Query]:
+    """Queries whose vectors, and parts, are scaled for late fusion."""
+    scales = fusion_scales(index, np.stack([query.vector for query in queries]), weights)
+    return [
+        replace(
+            query, vector=query.vector * scale, directions=query.directions * scale if query.parts else query.directions
+        )
+        for query, scale in zip(queries, scales, strict=True)
+    ]
 
 
 def _ranked(
@@ -140,8 +152,7 @@ def _ranked(
             candidates = exact_candidates(index, chosen, count, some)
         return [decide(index, vector, rows, count) for vector, rows in zip(chosen, candidates, strict=True)]
 
-    def shown(hits: list[Hit], floor: float) -> list[Hit]:
-        hits = [hit for hit in hits if hit.score >= floor]
+    def shown(hits: list[Hit]) -> list[Hit]:
         if not selective or not hits:
             return hits
         scores = np.array([hit.score for hit in hits], dtype=np.float32)
@@ -149,15 +160,17 @@ def _ranked(
         ceiling = near_duplicate if options.collapse_duplicates else None
         return [hits[number] for number in diversify(found, scores, options.k, options.diversity, ceiling)]
 
-    results = [shown(hits, floor) for hits, floor in zip(nearest(list(range(len(queries))), pool), floors, strict=True)]
-    while options.collapse_duplicates and pool < len(index):
-        # Where a crowd of copies fills the pool, the results behind it are looked for.
-        short = [number for number, hits in enumerate(results) if len(hits) < options.k]
-        if not short:
-            break
-        pool = min(len(index), _POOL * pool)
-        for number, hits in zip(short, nearest(short, pool), strict=True):
-            results[number] = shown(hits, floors[number])
+    results: list[list[Hit]] = [[] for _ in queries]
+    wanting = list(range(len(queries)))
+    while wanting:
+        crowded = []
+        for number, hits in zip(wanting, nearest(wanting, pool), strict=True):
+            good = [hit for hit in hits if hit.score >= floors[number]]
+            results[number] = shown(good)
+            # Copies of what is shown fill the pool, and what lies behind it may still be good.
+            if len(results[number]) < options.k and len(good) == pool < len(index):
+                crowded.append(number)
+        wanting, pool = crowded, min(len(index), _POOL * pool)
     return results
 
 

@@ -18,9 +18,9 @@ from embedlab_core.analysis.anomalies import (
     local_outlier_factor,
     nearest_neighbours,
     raw_scores,
-    robust_z,
 )
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.robust import robust_z
 from tests.support import Vectors, make_index, random_units, unit
 
 

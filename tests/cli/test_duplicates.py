@@ -139,3 +139,10 @@ def test_a_plan_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
     ran = run_cli("dedupe", "--undo", tmp_path / "p.json")
     assert ran.code == 1
     assert "no plan here; write one with" in ran.error
+
+
+def test_a_threshold_is_a_number_or_adaptive(tiny_index: Path) -> None:
+    for threshold in ("auto", "1.5", "nan"):
+        ran = run_cli("analyze", "--index", tiny_index, "--dup-threshold", threshold)
+        assert (ran.code, ran.stdout) == (2, "")
+        assert "Traceback" not in ran.stderr

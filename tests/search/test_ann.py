@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from embedlab_core import Index
 from embedlab_core.errors import QueryError
@@ -134,3 +135,8 @@ def test_the_bench_tells_what_is_lost(index: IndexReader) -> None:
     assert 0 < bench.ann_p50_ms <= bench.ann_p95_ms
     assert 0 < bench.exact_p50_ms <= bench.exact_p95_ms
     assert bench.bytes == (index.directory / FILE).stat().st_size
+
+
+def test_a_lock_that_another_process_holds_does_not_keep_a_reader_out(index: IndexReader) -> None:
+    with FileLock(index.directory / ".ann.lock"):
+        assert AnnIndex.open(index) is not None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from embedlab_core.analysis.analyze import analyze
+from embedlab_core.analysis.duplicates import DuplicateOptions
 from embedlab_core.embed import EmbedOptions, embed_folder
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.onnx import OnnxEncoder
@@ -82,7 +83,7 @@ def test_images_compared_with_each_other_are_fused_too(both: IndexReader) -> Non
     fused = fused_index(both, (1.0, 3.0))
     vectors = fused.vectors(np.arange(len(both)))
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
-    assert len(analyze(fused, 0.999, 3, 5).anomalies) == 3
+    assert len(analyze(fused, DuplicateOptions(0.999), 3, 5).anomalies) == 3
 
 
 @pytest.mark.parametrize(("weights", "message"), [((1.0,), "1 fusion weights for 2"), ((0.0, 0.0), "all fusion")])

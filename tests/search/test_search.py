@@ -8,11 +8,14 @@ import pytest
 from PIL import Image
 
 from embedlab_core.api import Index
+from embedlab_core.embed import EmbedOptions, embed_folder
+from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import load_model_spec
 from embedlab_core.errors import IndexMissingError, ModelError, ModelMismatchError, QueryError
+from embedlab_core.index.store import Store
 from embedlab_core.search.search import QuerySet, SearchOptions
-from tests.support import embed_images, picture
+from tests.support import embed_images, picture, save_pictures
 from tests.tiny_model import COLOURS, write_tiny_model
 
 
@@ -137,3 +140,29 @@ def test_an_index_that_was_moved_answers_with_the_same_paths(index: Path, tmp_pa
     shutil.move(index, tmp_path / "elsewhere")
     after = Index.open(tmp_path / "elsewhere").search_each(QuerySet(prompts=["red"]), SearchOptions(k=8))
     assert after[0].hits == before[0].hits
+
+
+@pytest.mark.parametrize("store", ["int8", "pca:6", "pca:6+full"])
+def test_shares_add_up_to_the_score_in_every_store(tmp_path: Path, tiny: OnnxEncoder, store: str) -> None:
+    save_pictures(tmp_path / "images", range(12))
+    embed_folder(str(tmp_path / "images"), tmp_path / "index", Ensemble([tiny]), EmbedOptions(store=Store.parse(store)))
+    result = Index.open(tmp_path / "index").search(
+        text=["red", "green"], minus_text="blue", k=5, options=SearchOptions(explain=True)
+    )
+    for hit, explanation in zip(result.hits, result.explanations, strict=True):
+        assert sum(explanation.shares) == pytest.approx(hit.score, abs=1e-5)
+
+
+def test_shares_add_up_to_the_fused_score_of_an_ensemble(tmp_path: Path, tiny: OnnxEncoder, other: OnnxEncoder) -> None:
+    save_pictures(tmp_path / "images", range(12))
+    embed_folder(str(tmp_path / "images"), tmp_path / "index", Ensemble([tiny, other]), EmbedOptions())
+    options = SearchOptions(explain=True, fusion_weights=(3, 1))
+    result = Index.open(tmp_path / "index").search(text=["red", "green"], k=5, options=options)
+    for hit, explanation in zip(result.hits, result.explanations, strict=True):
+        assert sum(explanation.shares) == pytest.approx(hit.score, abs=1e-5)
+
+
+def test_a_floor_ends_the_look_behind_copies(index: Path) -> None:
+    options = SearchOptions(k=8, collapse_duplicates=True, min_score=0.99)
+    (result,) = Index.open(index).search_each(QuerySet(prompts=["red"]), options)
+    assert [Path(hit.path).name for hit in result.hits] == ["red.png"]
