@@ -19,6 +19,8 @@ from embedlab_core.analysis.plan import Plan, make_plan, write_plan
 from embedlab_core.analysis.quality import QualityReport, quality_report
 from embedlab_core.analysis.thresholds import Threshold
 from embedlab_core.encoders.ensemble import Ensemble
+from embedlab_core.encoders.folders import model_of_index
+from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import LabelError
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
@@ -53,9 +55,6 @@ class Index:
     @cached_property
     def ensemble(self) -> Ensemble:
         """The models that made the index. Raises ModelError if one is not here, ModelMismatchError if it differs."""
-        from embedlab_core.encoders.folders import model_of_index
-        from embedlab_core.encoders.onnx import OnnxEncoder  # 0.1 s of onnxruntime, which analyze does not need
-
         return Ensemble([OnnxEncoder(model_of_index(model)) for model in self.manifest.models])
 
     @property

@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,6 +216,10 @@ def _hub_answers() -> bool:
     """Whether offline mode is off and the hub answers within seconds."""
     if _is_set("HF_HUB_OFFLINE") or _is_set("TRANSFORMERS_OFFLINE"):
         return False
+    # 15 ms that a search need not pay.
+    import urllib.error
+    import urllib.request
+
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     answered = threading.Event()
 

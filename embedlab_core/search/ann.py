@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from embedlab_core.errors import IndexWriteError
 from embedlab_core.index.files import replace_file, replace_text
@@ -165,6 +164,8 @@ def _save(index: IndexReader, searcher: Any) -> None:
 
 def _locked(directory: Path) -> AbstractContextManager[object]:
     """Against two processes that build it at once."""
+    from filelock import FileLock
+
     try:
         return FileLock(directory / ".ann.lock").acquire()
     except OSError as error:
