@@ -11,12 +11,17 @@ import numpy as np
 from embedlab_core.analysis.analyze import Analysis, analyze
 from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod
 from embedlab_core.analysis.apart import mark_apart
+from embedlab_core.analysis.calibration import Calibration, Source, fit, save_calibration, with_copies
 from embedlab_core.analysis.check import CheckedFile, check_files
 from embedlab_core.analysis.clusters import Cluster, cluster_images, vocabulary
+from embedlab_core.analysis.copies import COPY_KINDS
+from embedlab_core.analysis.curves import curves_of, write_curves
 from embedlab_core.analysis.duplicates import STRICT, DuplicateOptions, find_duplicates
+from embedlab_core.analysis.labelled import pairs_of_file
 from embedlab_core.analysis.labels import Labelling, label_images
 from embedlab_core.analysis.plan import Plan, make_plan, write_plan
 from embedlab_core.analysis.quality import QualityReport, quality_report
+from embedlab_core.analysis.selfmade import make_pairs
 from embedlab_core.analysis.thresholds import Threshold
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.folders import model_of_index
@@ -148,6 +153,27 @@ class Index:
             plan = make_plan(self.reader, found.groups)
             write_plan(Path(plan_file), plan)
             return plan
+
+    def calibrate(self, pairs_file: str | Path | None = None, precision: float = 0.99, seed: int = 0) -> Calibration:
+        """Find the duplicate threshold of a wanted precision, for "auto" and for the probabilities of `check`.
+
+        From labelled pairs (CSV: path_a, path_b, same), else from copies made of the index's own images and from how
+        its likest images compare. Leaves calibration.json and curves in the index. Raises DuplicatesError.
+        """
+        with self._recorded("calibrate") as watch:
+            index = fused_index(self.reader)
+            if pairs_file is None:
+                encoders = [OnnxEncoder(encoder.spec, many=True) for encoder in self.ensemble.encoders]
+                made = make_pairs(index, Ensemble(encoders), seed, watch)
+                pairs, copies = made.pairs, dict(zip(COPY_KINDS, made.copies.T, strict=True))
+            else:
+                pairs, copies = pairs_of_file(index, Path(pairs_file)), {}
+            with watch.stage("fit"):
+                source: Source = "copies" if pairs_file is None else "labels"
+                calibration = with_copies(fit(index, pairs, source, precision, seed), copies)
+                write_curves(index.directory, curves_of(pairs), calibration.threshold.value)
+                save_calibration(index, calibration)
+            return calibration
 
     def check(self, files: Sequence[str | Path], threshold: Threshold = 0.92) -> list[CheckedFile]:
         """Whether files are already in the index; see `embedlab_core.analysis.check.check_files`."""

@@ -56,13 +56,26 @@ def nearest_neighbours(index: IndexReader, labels: npt.NDArray[np.int64], k: int
     distances = np.full((len(index), width), np.inf)
     for start, block in index.exact_blocks(_BLOCK_ROWS):
         own = np.arange(start, start + len(block))
-        near, valid = _nearest(index, block, labels, labels[own], width)
-        scores = cosines(np.repeat(block, near.shape[1], axis=0), index.vectors(near.ravel()))
-        spread = np.where(valid, 1.0 - scores.reshape(near.shape).astype(np.float64), np.inf)
-        order = np.argsort(spread, axis=1, kind="stable")
-        rows[own, : near.shape[1]] = np.take_along_axis(near, order, 1)
-        distances[own, : near.shape[1]] = np.take_along_axis(spread, order, 1)
+        near, spread = nearest_of(index, own, block, labels, width)
+        rows[own, : near.shape[1]] = near
+        distances[own, : near.shape[1]] = spread
     return Neighbours(k, rows, distances)
+
+
+def nearest_of(
+    index: IndexReader,
+    own: npt.NDArray[np.int64],
+    vectors: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    count: int,
+) -> tuple[npt.NDArray[np.int64], Distances]:
+    """Row numbers (q, m) of up to `count` images nearest to the images `own` (q,), whose vectors (q, d) these are, with
+    other labels; and the distances (q, m), ascending, infinite where there is no such image."""
+    near, valid = _nearest(index, vectors, labels, own, count)
+    scores = cosines(np.repeat(vectors, near.shape[1], axis=0), index.vectors(near.ravel()))
+    spread = np.where(valid, 1.0 - scores.reshape(near.shape).astype(np.float64), np.inf)
+    order = np.argsort(spread, axis=1, kind="stable")
+    return np.take_along_axis(near, order, 1), np.take_along_axis(spread, order, 1)
 
 
 def raw_scores(neighbours: Neighbours, method: AnomalyMethod) -> Distances:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from embedlab_core.analysis.calibration import Calibration, load_calibration
 from embedlab_core.analysis.thresholds import Threshold, limits_of
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import QueryError
@@ -22,11 +23,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CheckedMatch:
-    """identical: the same bytes."""
+    """identical: the same bytes. probability: that it is a duplicate; None for an index that is not calibrated."""
 
     path: str
     cosine: float
     identical: bool
+    probability: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,18 @@ def check_files(
     if not len(index):
         raise QueryError(f"{index.directory}: the index holds no images; run embed on a folder that has some")
     limits = limits_of(index, threshold)
+    calibration = load_calibration(index)
     queries, skipped = image_queries(files, ensemble, cache)
     if not queries:
         raise QueryError(f"{skipped[0].path}: {skipped[0].reason}; give an image that can be read")
     for skip in skipped:
         log.warning("%s: %s; it is left out", skip.path, skip.reason)
-    return [CheckedFile(query.name, _matches(index, query, limits)) for query in queries]
+    return [CheckedFile(query.name, _matches(index, query, limits, calibration)) for query in queries]
 
 
-def _matches(index: IndexReader, query: Query, limits: npt.NDArray[np.float32]) -> tuple[CheckedMatch, ...]:
+def _matches(
+    index: IndexReader, query: Query, limits: npt.NDArray[np.float32], calibration: Calibration | None
+) -> tuple[CheckedMatch, ...]:
     same = np.zeros(len(index), dtype=np.bool_)
     same[rows_of_content(index, query.digests)] = True
     scaled = query.vector if index.column_scale is None else query.vector * index.column_scale
@@ -66,7 +71,12 @@ def _matches(index: IndexReader, query: Query, limits: npt.NDArray[np.float32]) 
     vectors = index.vectors(rows)
     scores = cosines(np.broadcast_to(vector, vectors.shape), vectors)
     found = [
-        CheckedMatch(path, float(score), bool(same[row]))
+        CheckedMatch(
+            path,
+            cosine=float(score),
+            identical=bool(same[row]),
+            probability=1.0 if same[row] else calibration.probability(float(score)) if calibration else None,
+        )
         for row, path, score in zip(rows, index.paths(rows), scores, strict=True)
         if same[row] or score >= limits[row]
     ]

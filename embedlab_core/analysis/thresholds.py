@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.analysis.anomalies import nearest_neighbours
+from embedlab_core.analysis.calibration import load_calibration
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.reader import IndexReader
 
-Threshold = float | Literal["adaptive"]
+Threshold = float | Literal["auto", "adaptive"]
 
 # Neighbours that tell how dense the surroundings of an image are. More than the copies that an image tends to have:
 # the median and the MAD then stay those of the others.
@@ -26,13 +27,24 @@ _MOST_LIMIT = 0.995
 def limits_of(index: IndexReader, threshold: Threshold) -> npt.NDArray[np.float32]:
     """float32 (n,): each image's own limit. Two images are near-duplicates if their cosine reaches both limits.
 
-    Raises DuplicatesError for a threshold outside (-1, 1].
+    Raises DuplicatesError for a threshold outside (-1, 1], and for "auto" if there is no calibration that fits.
     """
+    if threshold == "auto":
+        threshold = _calibrated(index)
     if threshold == "adaptive":
         return adaptive_limits(index)
     if not -1 < threshold <= 1:
         raise DuplicatesError(f"threshold {threshold}: not a cosine to compare with; give a number in (-1, 1]")
     return np.full(len(index), threshold, dtype=np.float32)
+
+
+def _calibrated(index: IndexReader) -> float:
+    calibration = load_calibration(index)
+    if calibration is None:
+        raise DuplicatesError(
+            f"{index.directory}: not calibrated yet; run: embedlab calibrate --index {index.directory}"
+        )
+    return calibration.threshold.value
 
 
 def adaptive_limits(index: IndexReader) -> npt.NDArray[np.float32]:

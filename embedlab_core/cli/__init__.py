@@ -8,7 +8,19 @@ import click
 
 import embedlab_core
 
-_COMMANDS = ("embed", "search", "analyze", "label", "quality", "check", "mark", "dedupe", "models", "bench")
+_COMMANDS = (
+    "embed",
+    "search",
+    "analyze",
+    "label",
+    "quality",
+    "calibrate",
+    "check",
+    "mark",
+    "dedupe",
+    "models",
+    "bench",
+)
 
 
 class _LazyGroup(click.Group):

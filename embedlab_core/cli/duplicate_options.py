@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class _Threshold(CosineThreshold):
-    """A cosine, or "adaptive"."""
+    """A cosine, "auto" or "adaptive"."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if value == "adaptive" else super().convert(value, param, ctx)
+        return value if value in ("auto", "adaptive") else super().convert(value, param, ctx)
 
 
 threshold_option = click.option(
     "--dup-threshold",
     type=_Threshold(),
-    metavar="NUMBER|adaptive",
+    metavar="NUMBER|auto|adaptive",
     default=0.92,
     show_default=True,
-    help="Images whose cosine is at least this are near-duplicates. adaptive: by how alike the "
-    "neighbours of each image are.",
+    help="Images whose cosine is at least this are near-duplicates. auto: as `embedlab calibrate` "
+    "found. adaptive: by how alike the neighbours of each image are.",
 )
 
 

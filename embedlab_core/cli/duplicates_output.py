@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from embedlab_core.analysis.analyze import Analysis
-from embedlab_core.analysis.check import CheckedFile
+from embedlab_core.analysis.calibration import Calibration, Estimate
+from embedlab_core.analysis.check import CheckedFile, CheckedMatch
 from embedlab_core.analysis.duplicates import DuplicateGroup
 from embedlab_core.analysis.keeper import GroupFacts, ScoredPair
 from embedlab_core.cli.options import printable
@@ -89,8 +90,17 @@ def _pair_document(pair: ScoredPair) -> dict[str, Any]:
 def checked_json(checked: Sequence[CheckedFile]) -> Iterator[str]:
     """One object a file, each on one line."""
     for file in checked:
-        matches = [{**asdict(match), "cosine": rounded(match.cosine)} for match in file.matches]
+        matches = [_match_document(match) for match in file.matches]
         yield json.dumps({"file": file.name, "matches": matches})
+
+
+def _match_document(match: CheckedMatch) -> dict[str, Any]:
+    document = {**asdict(match), "cosine": rounded(match.cosine)}
+    if match.probability is None:
+        del document["probability"]
+    else:
+        document["probability"] = round(match.probability, 4)
+    return document
 
 
 def _verdict(file: CheckedFile) -> str:
@@ -105,4 +115,26 @@ def checked_table(checked: Sequence[CheckedFile]) -> Iterator[str]:
         yield f"{printable(file.name)}: {_verdict(file)}"
         for match in file.matches:
             what = "identical bytes" if match.identical else "near-duplicate"
-            yield f"      {printable(match.path)}  ({what}, cosine {match.cosine:.4f})"
+            chance = "" if match.identical or match.probability is None else f", probability {match.probability:.3f}"
+            yield f"      {printable(match.path)}  ({what}, cosine {match.cosine:.4f}{chance})"
+
+
+def calibration_json(calibration: Calibration) -> Iterator[str]:
+    """One object: calibration.json without what belongs to the index."""
+    document = asdict(calibration)
+    for name in ("models", "state", "cosines", "probabilities"):
+        del document[name]
+    yield json.dumps(document)
+
+
+def calibration_table(calibration: Calibration) -> Iterator[str]:
+    for name in ("threshold", "precision", "recall"):
+        estimate: Estimate = getattr(calibration, name)
+        yield f"{name:<9}  {estimate.value:.4f}  (95 % interval {estimate.low:.4f} to {estimate.high:.4f})"
+    if calibration.held_out_precision is not None:
+        yield f"held out   precision {calibration.held_out_precision:.4f}, recall {calibration.held_out_recall:.4f}"
+    made = "copies made and pairs found in the index" if calibration.source == "copies" else "labelled pairs"
+    yield f"from       {calibration.duplicates} pairs of duplicates, {calibration.strangers} of strangers: {made}"
+    if calibration.copies:
+        found = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in calibration.copies.items())
+        yield f"copies     found at this threshold: {found}"

@@ -3,7 +3,8 @@
 import io
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, cast
@@ -83,9 +84,30 @@ def decode_image(data: bytes, spec: PixelSpec) -> DecodedImage:
 
     Raises ImageDecodeError with the reason; its path is filled in by the caller, which knows it.
     """
+    with _decode_errors(data), Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        resized = _RESIZE[spec.resize](_upright(image, spec.size), spec)
+        if _orientation(image) in _QUARTER_TURNED:
+            width, height = height, width
+        return DecodedImage(pixels=np.asarray(resized), width=width, height=height)
+
+
+def decode_picture(data: bytes, size: int) -> Image.Image:
+    """Decode the first frame upright, as RGB on white, in its own proportions, its longer side at most `size` pixels.
+
+    Raises ImageDecodeError as `decode_image` does.
+    """
+    with _decode_errors(data), Image.open(io.BytesIO(data)) as image:
+        picture = _upright(image, size).copy()
+        picture.thumbnail((size, size))
+        return picture
+
+
+@contextmanager
+def _decode_errors(data: bytes) -> Iterator[None]:
     _prepare()
     try:
-        return _decode(data, spec)
+        yield
     except Image.DecompressionBombError as error:
         raise ImageDecodeError(f"too many pixels to be a photograph ({error})") from error
     except MemoryError as error:
@@ -94,19 +116,14 @@ def decode_image(data: bytes, spec: PixelSpec) -> DecodedImage:
         raise ImageDecodeError(_reason(data, error)) from error
 
 
-def _decode(data: bytes, spec: PixelSpec) -> DecodedImage:
-    with Image.open(io.BytesIO(data)) as image:
-        width, height = image.size
-        if image.format == "JPEG":
-            # draft() keeps the result at least as large as asked for, on both sides.
-            image.draft("RGB", (DCT_GAP * spec.size, DCT_GAP * spec.size))
-        image.load()
-        orientation = _orientation(image)
-        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-        resized = _RESIZE[spec.resize](to_rgb(upright), spec)
-    if orientation in _QUARTER_TURNED:
-        width, height = height, width
-    return DecodedImage(pixels=np.asarray(resized), width=width, height=height)
+def _upright(image: Image.Image, size: int) -> Image.Image:
+    """As RGB on white; a JPEG at a reduced scale if it is far larger than `size`."""
+    if image.format == "JPEG":
+        # draft() keeps the result at least as large as asked for, on both sides.
+        image.draft("RGB", (DCT_GAP * size, DCT_GAP * size))
+    image.load()
+    orientation = _orientation(image)
+    return to_rgb(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,0 +1,129 @@
+"""Whether one picture shows what another shows, by laying them over each other: evidence that owes nothing to the
+embedding."""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+# Side of the gray versions whose tiles are compared, and of those that tell where to look: a third of it.
+SIDE = 96
+_COARSENING = 3
+_COARSE = SIDE // _COARSENING
+# Shares of a picture's sides that a crop or a border of it may leave.
+_SCALES = (1.0, 0.9, 0.82, 0.75)
+# Below this the coarse versions do not lie over each other at all, and their tiles need no look.
+_PLACED = 0.5
+_TILE = 12
+# Pixels by which a tile may lie beside its expected place: what the steps of scale and a turn of five degrees leave.
+_SLACK = 6
+# Standard deviations, in gray levels: of a tile that shows something, and of the noise that none shows less than.
+_TEXTURE = 3.0
+_NOISE = 0.5
+# The tenth of the tiles that may differ: lettering, a logo.
+_SPARED = 0.1
+Gray = npt.NDArray[np.float32]
+
+
+def registration(one: Gray, other: Gray) -> float:
+    """How well two pictures agree where they can be laid over each other best, in [0, 1]; NaN if either is blank.
+
+    one, other: float32 (SIDE, SIDE), gray pictures squashed to squares. The place is found by normalised
+    cross-correlation (Lewis 1995, "Fast normalized cross-correlation") over the eight quarter turns and mirrorings, a
+    few scales, and all shifts of coarse versions. The agreement is the 10th percentile, over the tiles that show
+    something, of the correlation of a tile with the best place within a few pixels: brightness, contrast and small
+    turns change little, and what is alike in layout only fails in some tiles.
+    """
+    if not (_shows_something(one) and _shows_something(other)):
+        return math.nan
+    placements = [(_place(one, other), one, other), (_place(other, one), other, one)]
+    place, picture, pattern = max(placements, key=lambda placed: placed[0].correlation)
+    if place.correlation < _PLACED:
+        return 0.0
+    correlations = _tile_correlations(picture, pattern, place)
+    return max(0.0, float(np.quantile(correlations, _SPARED))) if correlations.size else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a pattern, turned and shrunk, lies in a picture. top, left: coarse pixels."""
+
+    correlation: float
+    turn: int
+    scale: float
+    top: int
+    left: int
+
+
+def _shows_something(picture: Gray) -> bool:
+    return float(picture.std()) >= _TEXTURE
+
+
+def _place(picture: Gray, pattern: Gray) -> _Place:
+    coarse = _shrunk(picture, _COARSE)
+    spectrum = np.fft.rfft2(coarse)
+    best = _Place(-1.0, 0, 1.0, 0, 0)
+    for scale in _SCALES:
+        side = round(_COARSE * scale)
+        views = _views(_shrunk(pattern, side))
+        views = views - views.mean(axis=(1, 2), keepdims=True)
+        norms = np.maximum(np.linalg.norm(views, axis=(1, 2), keepdims=True), _NOISE * side)
+        shape = coarse.shape
+        products = np.fft.irfft2(spectrum * np.fft.rfft2(views / norms, s=shape).conj(), s=shape)
+        shifts = _COARSE - side + 1
+        windows = np.lib.stride_tricks.sliding_window_view(coarse, (side, side))
+        deviations = np.maximum(windows.std(axis=(2, 3)), _NOISE) * side
+        correlations = products[:, :shifts, :shifts] / deviations
+        turn, top, left = np.unravel_index(int(correlations.argmax()), correlations.shape)
+        found = float(correlations[turn, top, left])
+        if found > best.correlation:
+            best = _Place(found, int(turn), scale, int(top), int(left))
+    return best
+
+
+def _tile_correlations(picture: Gray, pattern: Gray, place: _Place) -> npt.NDArray[np.float64]:
+    """(t,): for every tile of the placed pattern that shows something, or lies on something, its best correlation."""
+    count = round(_COARSE * place.scale) * _COARSENING // _TILE
+    side = round(_COARSE * place.scale) * _COARSENING
+    placed = _views(_shrunk(pattern, side))[place.turn][: count * _TILE, : count * _TILE]
+    tiles = placed.reshape(count, _TILE, count, _TILE).swapaxes(1, 2)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(picture, _SLACK, mode="edge"), (_TILE, _TILE))
+    shifts = np.arange(2 * _SLACK + 1)
+    rows = (place.top * _COARSENING + _TILE * np.arange(count))[:, None] + shifts
+    columns = (place.left * _COARSENING + _TILE * np.arange(count))[:, None] + shifts
+    near = windows[rows[:, None, :, None], columns[None, :, None, :]]
+    tiles = tiles - tiles.mean(axis=(2, 3), keepdims=True)
+    near = near - near.mean(axis=(4, 5), keepdims=True)
+    tile_norms = np.linalg.norm(tiles, axis=(2, 3))
+    near_norms = np.linalg.norm(near, axis=(4, 5))
+    products = np.einsum("abij,abklij->abkl", tiles, near)
+    floors = np.maximum(tile_norms, _NOISE * _TILE)[:, :, None, None] * np.maximum(near_norms, _NOISE * _TILE)
+    shown = np.maximum(tile_norms, near_norms[:, :, _SLACK, _SLACK]) >= _TEXTURE * _TILE
+    best: npt.NDArray[np.float64] = (products / floors).max(axis=(2, 3))[shown].astype(np.float64)
+    return best
+
+
+def _views(picture: Gray) -> Gray:
+    """(8, s, s): the quarter turns of a square, then those of its mirror image."""
+    turns = [np.rot90(picture, count) for count in range(4)]
+    views: Gray = np.stack(turns + [turn[:, ::-1] for turn in turns]).astype(np.float32)
+    return views
+
+
+def _shrunk(picture: Gray, side: int) -> Gray:
+    """(side, side): every pixel the mean of those under it."""
+    rows = _shrinking(side)
+    shrunk: Gray = (rows @ picture @ rows.T).astype(np.float32)
+    return shrunk
+
+
+@cache
+def _shrinking(side: int) -> Gray:
+    """float32 (side, SIDE): how much each of SIDE pixels in a row counts in each of `side`."""
+    edges = np.linspace(0, SIDE, side + 1)
+    starts = np.arange(SIDE)
+    covered = np.clip(np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts), 0, None)
+    shares: Gray = (covered * side / SIDE).astype(np.float32)
+    return shares
