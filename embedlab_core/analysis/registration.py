@@ -4,6 +4,7 @@ embedding."""
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,12 +71,9 @@ def _place(picture: Gray, pattern: Gray) -> _Place:
         views = _views(_shrunk(pattern, side))
         views = views - views.mean(axis=(1, 2), keepdims=True)
         norms = np.maximum(np.linalg.norm(views, axis=(1, 2), keepdims=True), _NOISE * side)
-        shape = coarse.shape
-        products = np.fft.irfft2(spectrum * np.fft.rfft2(views / norms, s=shape).conj(), s=shape)
+        products = np.fft.irfft2(spectrum * np.fft.rfft2(views / norms, s=coarse.shape).conj(), s=coarse.shape)
         shifts = _COARSE - side + 1
-        windows = np.lib.stride_tricks.sliding_window_view(coarse, (side, side))
-        deviations = np.maximum(windows.std(axis=(2, 3)), _NOISE) * side
-        correlations = products[:, :shifts, :shifts] / deviations
+        correlations = products[:, :shifts, :shifts] / _window_norms(coarse, side)
         turn, top, left = np.unravel_index(int(correlations.argmax()), correlations.shape)
         found = float(correlations[turn, top, left])
         if found > best.correlation:
@@ -85,24 +83,44 @@ def _place(picture: Gray, pattern: Gray) -> _Place:
 
 def _tile_correlations(picture: Gray, pattern: Gray, place: _Place) -> npt.NDArray[np.float64]:
     """(t,): for every tile of the placed pattern that shows something, or lies on something, its best correlation."""
-    count = round(_COARSE * place.scale) * _COARSENING // _TILE
     side = round(_COARSE * place.scale) * _COARSENING
+    count = side // _TILE
     placed = _views(_shrunk(pattern, side))[place.turn][: count * _TILE, : count * _TILE]
     tiles = placed.reshape(count, _TILE, count, _TILE).swapaxes(1, 2)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(picture, _SLACK, mode="edge"), (_TILE, _TILE))
-    shifts = np.arange(2 * _SLACK + 1)
-    rows = (place.top * _COARSENING + _TILE * np.arange(count))[:, None] + shifts
-    columns = (place.left * _COARSENING + _TILE * np.arange(count))[:, None] + shifts
-    near = windows[rows[:, None, :, None], columns[None, :, None, :]]
     tiles = tiles - tiles.mean(axis=(2, 3), keepdims=True)
-    near = near - near.mean(axis=(4, 5), keepdims=True)
-    tile_norms = np.linalg.norm(tiles, axis=(2, 3))
-    near_norms = np.linalg.norm(near, axis=(4, 5))
-    products = np.einsum("abij,abklij->abkl", tiles, near)
-    floors = np.maximum(tile_norms, _NOISE * _TILE)[:, :, None, None] * np.maximum(near_norms, _NOISE * _TILE)
-    shown = np.maximum(tile_norms, near_norms[:, :, _SLACK, _SLACK]) >= _TEXTURE * _TILE
-    best: npt.NDArray[np.float64] = (products / floors).max(axis=(2, 3))[shown].astype(np.float64)
+    tile_norms = np.maximum(np.linalg.norm(tiles, axis=(2, 3)), _NOISE * _TILE)
+    padded = np.pad(picture, _SLACK, mode="edge")
+    # (count, count, shifts, shifts) and, of the pixels, (..., _TILE, _TILE): views of the surroundings of every tile.
+    shifts = 2 * _SLACK + 1
+    norms = _surroundings(_window_norms(padded, _TILE), place, shifts)[:count, :count]
+    surroundings = _surroundings(padded, place, shifts + _TILE - 1)[:count, :count]
+    windows = np.lib.stride_tricks.sliding_window_view(surroundings, (_TILE, _TILE), axis=(2, 3))
+    # The mean of a window falls out, since that of the tile is 0.
+    products = np.einsum("abij,abklij->abkl", tiles, windows)
+    shown = np.maximum(tile_norms, norms[:, :, _SLACK, _SLACK]) >= _TEXTURE * _TILE
+    best: npt.NDArray[np.float64] = (products / (tile_norms[:, :, None, None] * norms)).max(axis=(2, 3))[shown]
     return best
+
+
+def _surroundings(values: npt.NDArray[Any], place: _Place, side: int) -> npt.NDArray[Any]:
+    """(a, b, side, side): what lies around every tile, from the place of the pattern on."""
+    top, left = place.top * _COARSENING, place.left * _COARSENING
+    return np.lib.stride_tricks.sliding_window_view(values, (side, side))[top::_TILE, left::_TILE]
+
+
+def _window_norms(picture: Gray, side: int) -> npt.NDArray[np.float64]:
+    """float64 (s, s): of every window of a picture, the norm of its deviations from its mean."""
+    sums, squares = (_window_sums(picture.astype(np.float64) ** power, side) for power in (1, 2))
+    norms: npt.NDArray[np.float64] = np.sqrt(np.maximum(squares - sums**2 / side**2, (_NOISE * side) ** 2))
+    return norms
+
+
+def _window_sums(values: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
+    table = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    sums: npt.NDArray[np.float64] = (
+        table[side:, side:] - table[:-side, side:] - table[side:, :-side] + table[:-side, :-side]
+    )
+    return sums
 
 
 def _views(picture: Gray) -> Gray:

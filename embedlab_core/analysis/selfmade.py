@@ -30,8 +30,8 @@ from embedlab_core.search.similarity import cosines
 LEAST_IMAGES = 50
 _COPIED_IMAGES = 300
 # Images whose likest others are looked at, as many as give at most so many pairs: a pair takes some 10 ms.
-_COMPARED_IMAGES = 1000
-_COMPARED_PAIRS = 4000
+_COMPARED_IMAGES = 2000
+_COMPARED_PAIRS = 5000
 _NEIGHBOURS = 32
 # Neighbours from this one on are taken to be no copies; so many pairs of them tell how well strangers agree: the
 # quantile of their registrations below which a likely pair is one of strangers too.

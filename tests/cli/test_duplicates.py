@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import picture, run_cli
+from tests.cli.conftest import Grader
+from tests.support import ASSETS, ROOT, picture, run_cli
 
 Env = dict[str, str]
 
@@ -141,8 +142,54 @@ def test_a_plan_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
     assert "no plan here; write one with" in ran.error
 
 
-def test_a_threshold_is_a_number_or_adaptive(tiny_index: Path) -> None:
-    for threshold in ("auto", "1.5", "nan"):
+def test_a_threshold_is_a_number_or_a_known_word(tiny_index: Path) -> None:
+    for threshold in ("automatic", "1.5", "nan"):
         ran = run_cli("analyze", "--index", tiny_index, "--dup-threshold", threshold)
         assert (ran.code, ran.stdout) == (2, "")
         assert "Traceback" not in ran.stderr
+
+
+def test_calibrate_finds_a_threshold_that_auto_and_check_use(grader: Grader, tmp_path: Path) -> None:
+    shutil.copytree(grader.folder / "index", tmp_path / "index")
+    (tmp_path / "assets").symlink_to(ASSETS)
+    index = tmp_path / "index"
+    (tmp_path / "embedlab.py").symlink_to(ROOT / "embedlab.py")
+    without = run_cli("analyze", "--index", index, "--dup-threshold", "auto", cwd=tmp_path)
+    assert without.error == f"{index}: not calibrated yet; run: embedlab calibrate --index {index}"
+    ran = run_cli("calibrate", "--index", index, "--json", cwd=tmp_path)
+    assert (ran.code, ran.stderr) == (0, "")
+    found = json.loads(ran.stdout)
+    assert found["precision"]["value"] >= 0.99
+    assert set(found["copies"]) == {"re-encode", "resize", "crop", "mirror", "brightness", "lettering", "border"}
+    for name in ("calibration.json", "calibration.csv", "calibration-roc.png", "calibration-pr.png"):
+        assert (index / name).stat().st_size > 0
+    assert json.loads((index / "metrics.json").read_text())["command"] == "calibrate"
+    ran = run_cli("analyze", "--index", index, "--dup-threshold", "auto", "--json", cwd=tmp_path)
+    groups = json.loads(ran.stdout)["duplicate_groups"]
+    truth = json.loads((ASSETS / "labels.json").read_text())["duplicate_groups"]
+    assert {name for group in groups for name in names(group)} == {Path(path).name for group in truth for path in group}
+    ran = run_cli("check", "--index", index, "--json", str(ASSETS / "images" / Path(truth[0][0]).name), cwd=tmp_path)
+    matches = json.loads(ran.stdout)["matches"]
+    assert matches[0]["probability"] == 1
+    assert all(0.5 < match["probability"] <= 1 for match in matches)
+
+
+def test_calibrate_from_labels(index: Path, images: Path, tmp_path: Path) -> None:
+    copies = [images / name for name in ("000.png", "010.png", "011.png")]
+    others = [images / f"{number:03d}.png" for number in range(1, 10)]
+    lines = [f"{one},{other},1" for one in copies for other in copies if one < other] * 10
+    lines += [f"{one},{other},0" for one in others for other in others if one < other]
+    (tmp_path / "pairs.csv").write_text("\n".join(["path_a,path_b,same", *lines]))
+    ran = run_cli("calibrate", "--index", index, "--pairs", tmp_path / "pairs.csv", "--precision", "0.95")
+    assert (ran.code, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("threshold  ")
+    assert "recall     1.0000" in ran.stdout
+    assert "30 pairs of duplicates, 36 of strangers: labelled pairs" in ran.stdout
+    ran = run_cli("calibrate", "--index", index, "--pairs", tmp_path / "pairs.csv")
+    assert "30 labelled pairs with same = 1: a precision of 0.99 takes 100" in ran.error
+
+
+def test_calibrate_without_labels_needs_enough_images(index: Path, tiny_env: Env) -> None:
+    ran = run_cli("calibrate", "--index", index, env=tiny_env)
+    assert ran.code == 1
+    assert "12 images could be read, and calibrating without labels takes 50" in ran.error
