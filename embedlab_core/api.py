@@ -108,11 +108,12 @@ class Index:
         fusion_weights: Sequence[float] = (),
         anomaly_method: AnomalyMethod = DEFAULT_METHOD,
         explain: bool = False,
+        ann: bool = False,
     ) -> Analysis:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
         with self._recorded("analyze") as watch, watch.stage("rank"):
             index = fused_index(self.reader, fusion_weights)
-            return analyze(index, _options(duplicates), anomaly_top, k, anomaly_method, explain)
+            return analyze(index, _options(duplicates), anomaly_top, k, anomaly_method, explain, ann)
 
     def quality(self) -> QualityReport:
         """Images with quality flags, and files that could not be decoded."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod, nearest_neighbours, raw_scores
 from embedlab_core.analysis.duplicates import DuplicateGroup, DuplicateOptions, find_duplicates
+from embedlab_core.analysis.near import near_images
 from embedlab_core.errors import AnalysisError
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.robust import robust_z
@@ -28,10 +29,12 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """groups: by first member. anomalies: most isolated first, equal scores by path."""
+    """groups: by first member. anomalies: most isolated first, equal scores by path. recall: the share of each
+    image's 10 nearest that were looked at, on a sample; None where all images were compared."""
 
     groups: tuple[DuplicateGroup, ...]
     anomalies: tuple[Anomaly, ...]
+    recall: float | None = None
 
 
 def analyze(
@@ -41,11 +44,14 @@ def analyze(
     k: int | None = None,
     method: AnomalyMethod = DEFAULT_METHOD,
     explain: bool = False,
+    ann: bool = False,
 ) -> Analysis:
     """Group near-duplicates; rank the `anomaly_top` images that are most isolated from those outside their group.
 
-    k: neighbours that decide how isolated an image is; None for 5, or all others where there are fewer. Raises
-    AnalysisError for a k that needs more images than there are.
+    k: neighbours that decide how isolated an image is; None for 5, or all others where there are fewer. ann: look only
+    at the images that the ANN index finds near each.
+
+    Raises AnalysisError for a k that needs more images than there are.
     """
     if k is not None and k >= len(index):
         raise AnalysisError(
@@ -53,9 +59,15 @@ def analyze(
         )
     if len(index) == 1:
         log.warning("%s: one image has nothing to be compared with", index.directory)
-    found = find_duplicates(index, duplicates, explain)
-    raw = raw_scores(nearest_neighbours(index, found.labels, k or DEFAULT_K), method) if anomaly_top else np.empty(0)
-    return Analysis(found.groups, _most_isolated(index, raw, anomaly_top))
+    near = near_images(index) if ann else None
+    found = find_duplicates(index, duplicates, explain, near)
+    raw = np.empty(0)
+    if anomaly_top:
+        k = k or DEFAULT_K
+        raw = raw_scores(
+            near.neighbours(found.labels, k) if near else nearest_neighbours(index, found.labels, k), method
+        )
+    return Analysis(found.groups, _most_isolated(index, raw, anomaly_top), near.recall if near else None)
 
 
 def _most_isolated(index: IndexReader, raw: npt.NDArray[np.float64], top: int) -> tuple[Anomaly, ...]:

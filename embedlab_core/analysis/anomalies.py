@@ -20,7 +20,7 @@ _BLOCK_ROWS = 2048
 
 # BLAS scores differ in their last bits with a row's place in a block, so that near ties change places: this many more
 # neighbours than asked for are looked at again with exact cosines.
-_SPARE = 8
+SPARE = 8
 
 # Distances below this are rounding: float32 cosines of equal images.
 _ROUNDING = 1e-6
@@ -31,7 +31,7 @@ class Neighbours:
     """The nearest images of every image, outside its own duplicate group.
 
     rows: int64 (n, m), row numbers. distances: float64 (n, m), cosine distances, ascending, infinite where there is no
-    neighbour. m is up to `_SPARE` more than `k`, so that ties with the k-th are there too.
+    neighbour. m is up to `SPARE` more than `k`, so that ties with the k-th are there too.
     """
 
     k: int
@@ -51,7 +51,7 @@ def nearest_neighbours(index: IndexReader, labels: npt.NDArray[np.int64], k: int
 
     Copies of an oddball are left out of each other's neighbours, else a pair of identical oddballs would look at home.
     """
-    width = min(k + _SPARE, max(len(index), 1))
+    width = min(k + SPARE, max(len(index), 1))
     rows = np.zeros((len(index), width), dtype=np.int64)
     distances = np.full((len(index), width), np.inf)
     for start, block in index.exact_blocks(_BLOCK_ROWS):
@@ -71,7 +71,7 @@ def nearest_of(
 ) -> tuple[npt.NDArray[np.int64], Distances]:
     """Row numbers (q, m) of up to `count` images nearest to the images `own` (q,), whose vectors (q, d) these are, with
     other labels; and the distances (q, m), ascending, infinite where there is no such image."""
-    near, valid = _nearest(index, vectors, labels, own, count)
+    near, valid = _nearest(index, vectors, labels, labels[own], count)
     scores = cosines(np.repeat(vectors, near.shape[1], axis=0), index.vectors(near.ravel()))
     spread = np.where(valid, 1.0 - scores.reshape(near.shape).astype(np.float64), np.inf)
     order = np.argsort(spread, axis=1, kind="stable")

@@ -10,6 +10,7 @@ from embedlab_core.analysis.evidence import PairEvidence, pair_evidence
 from embedlab_core.analysis.groups import Grouping, Labels, group_labels, members_of
 from embedlab_core.analysis.hashes import COSINE_SLACK, HashUse, hash_pairs
 from embedlab_core.analysis.keeper import GroupFacts, group_facts
+from embedlab_core.analysis.near import Near
 from embedlab_core.analysis.pairs import Pairs, pairs_at_least
 from embedlab_core.analysis.thresholds import Threshold, limits_of
 from embedlab_core.index.reader import IndexReader
@@ -46,13 +47,16 @@ class Duplicates:
     groups: tuple[DuplicateGroup, ...]
 
 
-def find_duplicates(index: IndexReader, options: DuplicateOptions, explain: bool) -> Duplicates:
-    """The groups of two or more images; explain: with their facts, for which the vectors are read again.
+def find_duplicates(
+    index: IndexReader, options: DuplicateOptions, explain: bool, near: Near | None = None
+) -> Duplicates:
+    """The groups of two or more images; explain: with their facts, for which the vectors are read again; near: take
+    pairs from these instead of comparing all images.
 
     Images that were marked as no duplicates are never in one group.
     """
-    limits = limits_of(index, options.threshold)
-    pairs = duplicate_pairs(index, limits, options.hashes)
+    limits = limits_of(index, options.threshold, near)
+    pairs = duplicate_pairs(index, limits, options.hashes, near)
     labels = group_labels(len(index), pairs, options.grouping, rows_apart(index))
     inside = pairs.take(labels[pairs.left] == labels[pairs.right])
     groups = []
@@ -66,11 +70,14 @@ def find_duplicates(index: IndexReader, options: DuplicateOptions, explain: bool
     return Duplicates(labels, tuple(sorted(groups, key=lambda group: group.paths)))
 
 
-def duplicate_pairs(index: IndexReader, limits: npt.NDArray[np.float32], hashes: HashUse) -> Pairs:
+def duplicate_pairs(
+    index: IndexReader, limits: npt.NDArray[np.float32], hashes: HashUse, near: Near | None = None
+) -> Pairs:
     """The pairs that count as duplicates before they are grouped. limits: float32 (n,), see `limits_of`."""
     if not len(index):
         return Pairs.concatenate([])
-    pairs = pairs_at_least(index, float(limits.min()))
+    lowest = float(limits.min())
+    pairs = near.pairs(lowest) if near else pairs_at_least(index, lowest)
     pairs = pairs.take(pairs.scores >= _limits(limits, pairs))
     if hashes == "none":
         return pairs

@@ -10,7 +10,7 @@ from embedlab_core.analysis.hashes import HASH_BITS, HashUse, distances_of_pairs
 from embedlab_core.analysis.pairs import Pairs
 from embedlab_core.index.reader import IndexReader
 
-Evidence = Literal["identical bytes", "embedding", "hash", "turned hash"]
+Evidence = Literal["identical bytes", "identical pixels", "embedding", "hash", "turned hash"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,16 @@ class PairEvidence:
     evidence: tuple[Evidence, ...]
 
 
+def _same_pixels(index: IndexReader, pairs: Pairs) -> npt.NDArray[np.bool_]:
+    """bool (m,): whether the two decode to pictures of one size that the model and the quality scores, which are the
+    same bit for bit for the same pixels, do not tell apart."""
+    same: npt.NDArray[np.bool_] = (index.vectors(pairs.left) == index.vectors(pairs.right)).all(axis=1)
+    for name in ("widths", "heights", "phashes"):
+        same &= index.column(name, pairs.left) == index.column(name, pairs.right)
+    same &= (index.column("quality", pairs.left) == index.column("quality", pairs.right)).all(axis=1)
+    return same
+
+
 def pair_evidence(
     index: IndexReader, pairs: Pairs, limits: npt.NDArray[np.float32], hashes: HashUse
 ) -> list[PairEvidence]:
@@ -31,6 +41,7 @@ def pair_evidence(
     same_bytes = (index.column("sha256", pairs.left) == index.column("sha256", pairs.right)).all(axis=1)
     holds: dict[Evidence, npt.NDArray[np.bool_]] = {
         "identical bytes": same_bytes,
+        "identical pixels": ~same_bytes & _same_pixels(index, pairs),
         "embedding": pairs.scores >= np.maximum(limits[pairs.left], limits[pairs.right]),
     }
     if hashes != "none":

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from embedlab_core.analysis.anomalies import nearest_neighbours
 from embedlab_core.analysis.calibration import load_calibration
+from embedlab_core.analysis.near import Near
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.reader import IndexReader
 
@@ -24,7 +25,7 @@ _LEAST_LIMIT = 0.7
 _MOST_LIMIT = 0.995
 
 
-def limits_of(index: IndexReader, threshold: Threshold) -> npt.NDArray[np.float32]:
+def limits_of(index: IndexReader, threshold: Threshold, near: Near | None = None) -> npt.NDArray[np.float32]:
     """float32 (n,): each image's own limit. Two images are near-duplicates if their cosine reaches both limits.
 
     Raises DuplicatesError for a threshold outside (-1, 1], and for "auto" if there is no calibration that fits.
@@ -32,7 +33,7 @@ def limits_of(index: IndexReader, threshold: Threshold) -> npt.NDArray[np.float3
     if threshold == "auto":
         threshold = _calibrated(index)
     if threshold == "adaptive":
-        return adaptive_limits(index)
+        return adaptive_limits(index, near)
     if not -1 < threshold <= 1:
         raise DuplicatesError(f"threshold {threshold}: not a cosine to compare with; give a number in (-1, 1]")
     return np.full(len(index), threshold, dtype=np.float32)
@@ -47,7 +48,7 @@ def _calibrated(index: IndexReader) -> float:
     return calibration.threshold.value
 
 
-def adaptive_limits(index: IndexReader) -> npt.NDArray[np.float32]:
+def adaptive_limits(index: IndexReader, near: Near | None = None) -> npt.NDArray[np.float32]:
     """Median + c * MAD of an image's cosines to its nearest neighbours, within bounds (Hampel's outlier rule, 1974).
 
     Where all images are alike, as forms or icons are, a duplicate must be nearer than where they are not.
@@ -56,7 +57,10 @@ def adaptive_limits(index: IndexReader) -> npt.NDArray[np.float32]:
     if count < 1:
         return np.full(len(index), _MOST_LIMIT, dtype=np.float32)
     # Each image is a group of its own: all others are its neighbours.
-    nearest = nearest_neighbours(index, np.arange(len(index)), count).distances[:, :count]
+    alone = np.arange(len(index))
+    found = near.neighbours(alone, count) if near else nearest_neighbours(index, alone, count)
+    # As far as can be where an approximate search found nothing.
+    nearest = np.minimum(found.distances[:, :count], 2.0)
     median = np.median(nearest, axis=1)
     deviation = np.median(np.abs(nearest - median[:, None]), axis=1)
     raised = (1.0 - median) + _DEVIATIONS * np.maximum(deviation, _LEAST_DEVIATION)

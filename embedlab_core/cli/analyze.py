@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Neighbours that decide how isolated one is.  [default: 5, or all others if there are fewer]",
 )
+@click.option(
+    "--ann",
+    is_flag=True,
+    help="Compare images with those that the ANN index finds near them, not with all; from 10,000 images on.",
+)
 @click.option("--q-text", "labels", multiple=True, metavar="TEXT", help="A label to sort images by; repeatable.")
 @fusion_weight_option
 @json_option
@@ -44,6 +49,7 @@ def command(
     anomaly_top: int,
     anomaly_method: "AnomalyMethod",
     k: int | None,
+    ann: bool,
     labels: tuple[str, ...],
     fusion_weights: tuple[float, ...],
     as_json: bool,
@@ -56,7 +62,7 @@ def command(
     from embedlab_core.cli.quality_output import flagged_entries, quality_table
 
     index = Index.open(index_dir)
-    analysis = index.analyze(duplicates, anomaly_top, k, fusion_weights, anomaly_method, explain)
+    analysis = index.analyze(duplicates, anomaly_top, k, fusion_weights, anomaly_method, explain, ann)
     labelling = index.label(labels, fusion_weights) if labels else None
     quality = index.quality() if explain else None
     lines: Iterable[str]

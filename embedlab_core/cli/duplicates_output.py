@@ -37,10 +37,14 @@ def analysis_json(
             "anomaly_scores": [rounded(anomaly.score) for anomaly in analysis.anomalies],
             "anomaly_raw": [rounded(anomaly.raw) for anomaly in analysis.anomalies],
         }
+        if analysis.recall is not None:
+            document["ann_recall"] = rounded(analysis.recall)
     yield json.dumps(document | {**more})
 
 
 def analysis_table(manifest: Manifest, analysis: Analysis, explain: bool) -> Iterator[str]:
+    if analysis.recall is not None:
+        yield f"approximate: {100 * analysis.recall:.1f} % of the 10 nearest images of a sample were looked at"
     yield f"{len(analysis.groups)} duplicate groups"
     for number, group in enumerate(analysis.groups, start=1):
         yield from _group_lines(number, group)

@@ -5,6 +5,7 @@ import importlib
 import json
 import logging
 import math
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -32,6 +33,8 @@ LEAST_ROWS = 10_000
 # these two reach a recall@10 of 0.99 with a margin (benchmarks/scale.py).
 RERANK = 400
 _PROBED = 3 / 16
+# The same share where every image of the index is asked for.
+_JOINED = 1 / 32
 # Cells are searched in so many principal dimensions, as 8-bit integers: 128 bytes an image.
 _DIMS = 128
 _TRAINING_ROWS_PER_CELL = 64
@@ -92,11 +95,23 @@ class AnnIndex:
             found.append(rows)
         return found
 
-    def _parameters(self, mask: npt.NDArray[np.bool_] | None) -> Any:
+    def join(self, vectors: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64]:
+        """int64 (q, count): the rows of images near many vectors (q, d) of the index itself; -1 where there are none.
+
+        Only a few cells are looked through: the closest neighbours of an image tend to share its own.
+        """
+        import faiss
+
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
+        _, rows = self._searcher.search(np.ascontiguousarray(vectors), count, params=self._parameters(None, _JOINED))
+        found: npt.NDArray[np.int64] = rows.astype(np.int64)
+        return found
+
+    def _parameters(self, mask: npt.NDArray[np.bool_] | None, probed: float = _PROBED) -> Any:
         # Its stubs know only the constructors of C++.
         faiss: Any = importlib.import_module("faiss")
         cells = faiss.extract_index_ivf(self._searcher).nlist
-        options: dict[str, Any] = {"nprobe": math.ceil(_PROBED * cells)}
+        options: dict[str, Any] = {"nprobe": math.ceil(probed * cells)}
         if mask is not None:
             options["sel"] = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
         inner = faiss.SearchParametersIVF(**options)

@@ -13,10 +13,11 @@ from embedlab_core.analysis.duplicates import DuplicateOptions, find_duplicates
 from embedlab_core.analysis.hashes import HASH_BITS, HashUse
 from embedlab_core.analysis.pairs import Pairs
 from embedlab_core.analysis.thresholds import limits_of
+from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.images.phash import phash
 from embedlab_core.index.reader import IndexReader
-from tests.support import Vectors, make_index, make_rows, open_writer, picture, unit
+from tests.support import Vectors, embed_images, make_index, make_rows, open_writer, picture, unit
 
 # The cosine of these two is 0.8: too far for the embedding alone, near enough to confirm a hash.
 APART_VECTORS = unit([[1, 0], [0.8, 0.6]])
@@ -71,6 +72,22 @@ def test_evidence_names_all_that_holds(tmp_path: Path) -> None:
     (pair,) = group.evidence
     assert (pair.paths, pair.cosine) == (("a", "b"), 1)
     assert pair.evidence == ("identical bytes", "embedding", "hash")
+
+
+def test_other_bytes_of_the_same_pixels_are_told(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    (tmp_path / "images").mkdir()
+    picture(1).save(tmp_path / "images" / "a.png")
+    picture(1).save(tmp_path / "images" / "b.bmp")
+    picture(1).resize((24, 20)).save(tmp_path / "images" / "c.png")
+    embed_images(tmp_path / "images", tmp_path / "index", tiny)
+    index = IndexReader.open(tmp_path / "index")
+    (group,) = find_duplicates(index, DuplicateOptions(0.92), explain=True).groups
+    evidence = {tuple(Path(path).name for path in pair.paths): pair.evidence for pair in group.evidence}
+    assert evidence == {
+        ("a.png", "b.bmp"): ("identical pixels", "embedding"),
+        ("a.png", "c.png"): ("embedding",),
+        ("b.bmp", "c.png"): ("embedding",),
+    }
 
 
 @given(st.integers(0, 10**6))
