@@ -23,8 +23,8 @@ _SLACK = 6
 # Standard deviations, in gray levels: of a tile that shows something, and of the noise that none shows less than.
 _TEXTURE = 3.0
 _NOISE = 0.5
-# The tenth of the tiles that may differ: lettering, a logo.
-_SPARED = 0.1
+# The share of the tiles that may differ: lettering, a logo.
+_SPARED = 0.15
 Gray = npt.NDArray[np.float32]
 
 
@@ -33,7 +33,7 @@ def registration(one: Gray, other: Gray) -> float:
 
     one, other: float32 (SIDE, SIDE), gray pictures squashed to squares. The place is found by normalised
     cross-correlation (Lewis 1995, "Fast normalized cross-correlation") over the eight quarter turns and mirrorings, a
-    few scales, and all shifts of coarse versions. The agreement is the 10th percentile, over the tiles that show
+    few scales, and all shifts of coarse versions. The agreement is the 15th percentile, over the tiles that show
     something, of the correlation of a tile with the best place within a few pixels: brightness, contrast and small
     turns change little, and what is alike in layout only fails in some tiles.
     """
