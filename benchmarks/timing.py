@@ -19,6 +19,13 @@ def seconds(command: Sequence[str], environment: Mapping[str, str] | None = None
     return time.perf_counter() - started
 
 
+def timed(run: Callable[[], object]) -> float:
+    """Wall seconds of one call."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
 def median_seconds(run: Callable[[], float], runs: int = 7) -> float:
     """Median of `runs` runs after one that is not counted."""
     run()
