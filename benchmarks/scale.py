@@ -77,7 +77,8 @@ def in_process(index: IndexReader, queries: "np.typing.NDArray[np.float32]") -> 
     bare = median_seconds(lambda: timed(read))
     print(f"opening the index: {1000 * opened:.0f} ms")
     print(
-        f"one query, in a process: {1000 * one:.0f} ms; reading the bytes once {1000 * bare:.0f} ms: {one / bare:.2f}x"
+        f"one query, in a process: {1000 * one:.0f} ms; one thread that reads the bytes {1000 * bare:.0f} ms: "
+        f"{one / bare:.2f}x"
     )
     pairs = [(timed(lambda: top_k(index, queries, 10)), timed(product)) for _ in range(3)]
     many, blas = (statistics.median(times) for times in zip(*pairs, strict=True))
