@@ -59,7 +59,8 @@ def exact_candidates(
                 query_filter.apply(start, row_scores)
             # After the first blocks few queries find anything new in a block.
             for number in np.flatnonzero((scores > floors[:, None]).any(axis=1)):
-                candidates[number].offer(start + np.arange(len(block)), scores[number])
+                near = np.flatnonzero(scores[number] > floors[number])
+                candidates[number].offer(start + near, scores[number, near])
                 floors[number] = candidates[number].floor
         return candidates
 
@@ -92,9 +93,8 @@ class _Candidates:
         self._margin = margin
 
     def offer(self, rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> None:
-        near = scores > self.floor
-        self.rows = np.concatenate([self.rows, rows[near]])
-        self.scores = np.concatenate([self.scores, scores[near]])
+        self.rows = np.concatenate([self.rows, rows])
+        self.scores = np.concatenate([self.scores, scores])
         if self.rows.size > self._k:
             kth_best = np.partition(self.scores, -self._k)[-self._k]
             # The next float32 below, since what lies exactly on the margin is still a candidate.
