@@ -5,7 +5,7 @@ python benchmarks/ann.py [--sizes 100000 1000000] [--libraries faiss usearch-i8 
 
 faiss is what `search --ann` does. The graphs (HNSW; Malkov & Yashunin 2018) are built on all cores with their
 libraries' defaults, and searched with the least of EFFORTS that reaches TARGET. Files are in the page cache. A million
-images take 10 GB of memory and an hour or more.
+images take 10 GB of memory and disk and half an hour or more.
 """
 
 import argparse
