@@ -6,14 +6,12 @@ python benchmarks/scale.py [IMAGES]        # 1,000,000 by default: 2.3 GB of dis
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from synthetic import write_index
-from timing import EMBEDLAB, median_seconds, seconds
+from timing import EMBEDLAB, median_seconds, seconds, timed
 
 from embedlab_core.encoders.folders import find_model
 from embedlab_core.index.reader import BLOCK_ROWS, IndexReader
@@ -79,7 +77,8 @@ def in_process(index: IndexReader, queries: "np.typing.NDArray[np.float32]") -> 
     bare = median_seconds(lambda: timed(read))
     print(f"opening the index: {1000 * opened:.0f} ms")
     print(
-        f"one query, in a process: {1000 * one:.0f} ms; reading the bytes once {1000 * bare:.0f} ms: {one / bare:.2f}x"
+        f"one query, in a process: {1000 * one:.0f} ms; one thread that reads the bytes {1000 * bare:.0f} ms: "
+        f"{one / bare:.2f}x"
     )
     pairs = [(timed(lambda: top_k(index, queries, 10)), timed(product)) for _ in range(3)]
     many, blas = (statistics.median(times) for times in zip(*pairs, strict=True))
@@ -94,12 +93,6 @@ def approximate(index: IndexReader) -> None:
         f"ANN: p50 {bench.ann_p50_ms:.1f} ms, p95 {bench.ann_p95_ms:.1f} ms, recall@10 {bench.recall:.4f}; exact p50 "
         f"{bench.exact_p50_ms:.1f} ms, p95 {bench.exact_p95_ms:.1f} ms: {bench.exact_p50_ms / bench.ann_p50_ms:.1f}x"
     )
-
-
-def timed(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

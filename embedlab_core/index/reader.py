@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,12 @@ class IndexReader:
         scaled: npt.NDArray[np.float32] = projected / np.linalg.norm(projected.sum(axis=0))
         return scaled
 
-    def blocks(self, block_rows: int = BLOCK_ROWS) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        """(row number of the first, vectors (b, d)) for consecutive blocks that together cover the index."""
-        for start, shard, block in self._slices(block_rows):
+    def blocks(
+        self, block_rows: int = BLOCK_ROWS, *, first: int = 0, step: int = 1
+    ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """(row number of the first, vectors (b, d)) for consecutive blocks that together cover the index; or for every
+        `step`-th of them from number `first` on, so that threads can share a scan."""
+        for start, shard, block in islice(self._slices(block_rows), first, None, step):
             yield start, self._scanned(shard.vectors[block])
 
     def exact_blocks(self, block_rows: int = BLOCK_ROWS) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
@@ -130,7 +134,8 @@ class IndexReader:
         """For each shard that holds some of `rows`: the shard, their places in `rows`, their places in the shard."""
         ends = np.cumsum([len(shard) for shard in self.shards])
         owner = np.searchsorted(ends, rows, side="right")
-        for number in np.unique(owner):
+        # np.unique would import numpy.ma, which a search process need not pay for.
+        for number in sorted(set(owner.tolist())):
             shard = self.shards[number]
             chosen = np.flatnonzero(owner == number)
             yield shard, chosen, rows[chosen] - (ends[number] - len(shard))

@@ -1,17 +1,20 @@
 """Top-k by cosine over the blocks of an index."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.index.reader import IndexReader
+from embedlab_core.index.reader import BLOCK_ROWS, IndexReader
 from embedlab_core.search.filters import Filter
 from embedlab_core.search.similarity import cosines, product_error
 
 # Candidates for each wanted result when compressed vectors choose them and whole ones rank them.
 RERANK = 10
+_CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,9 @@ def top_k(
 ) -> list[list[Hit]]:
     """The k nearest images of each query (q, d), best first, equal scores by path; all images if there are fewer.
 
-    filters: one a query, or none. One pass over the index serves all queries: BLAS finds every row that could be among
-    the best, `cosines` decides. Where an index keeps whole vectors beside compressed ones, the pass runs over the
-    compressed ones, and the whole ones of RERANK times k candidates decide.
+    filters: one a query, or none. One pass over the index serves all queries: float32 products find every row that
+    could be among the best, `cosines` decides. Where an index keeps whole vectors beside compressed ones, the pass runs
+    over the compressed ones, and the whole ones of RERANK times k candidates decide.
     """
     candidates = exact_candidates(index, queries, k, filters)
     return [decide(index, query, rows, k) for query, rows in zip(queries, candidates, strict=True)]
@@ -43,39 +46,61 @@ def exact_candidates(
     scanned = index.scan_queries(queries)
     wanted = RERANK * k if index.reranks else k
     margins = 2 * product_error(scanned.shape[1]) * np.linalg.norm(scanned, axis=1)
-    candidates = [_Candidates(wanted, float(margin)) for margin in margins]
-    floors = np.full(len(scanned), -np.inf, dtype=np.float32)
-    for start, block in index.blocks():
-        scores = scanned @ block.T
-        for row_scores, query_filter in zip(scores, filters, strict=False):
-            query_filter.apply(start, row_scores)
-        # After the first blocks few queries find anything new in a block.
-        for number in np.flatnonzero((scores > floors[:, None]).any(axis=1)):
-            candidates[number].offer(start, scores[number])
-            floors[number] = candidates[number].floor
-    return [candidate.rows for candidate in candidates]
+    # BLAS has threads of its own, which speed up the product of many queries. That of one query waits for memory, and
+    # BLAS's threads would wait for each other at every block.
+    threads = min(_CORES, 1 + len(index) // BLOCK_ROWS) if len(scanned) == 1 else 1
+
+    def scan(first: int) -> list[_Candidates]:
+        candidates = [_Candidates(wanted, float(margin)) for margin in margins]
+        floors = np.full(len(scanned), -np.inf, dtype=np.float32)
+        for start, block in index.blocks(first=first, step=threads):
+            scores = _products(scanned, block)
+            for row_scores, query_filter in zip(scores, filters, strict=False):
+                query_filter.apply(start, row_scores)
+            # After the first blocks few queries find anything new in a block.
+            for number in np.flatnonzero((scores > floors[:, None]).any(axis=1)):
+                near = np.flatnonzero(scores[number] > floors[number])
+                candidates[number].offer(start + near, scores[number, near])
+                floors[number] = candidates[number].floor
+        return candidates
+
+    with ThreadPoolExecutor(threads) as pool:
+        found, *others = pool.map(scan, range(threads))
+    for candidates in others:
+        for candidate, other in zip(found, candidates, strict=True):
+            candidate.offer(other.rows, other.scores)
+    return [candidate.rows for candidate in found]
+
+
+def _products(queries: npt.NDArray[np.float32], block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(q, b), within `product_error`."""
+    if len(queries) == 1:
+        # einsum starts no threads, and other threads run beside it.
+        one: npt.NDArray[np.float32] = np.einsum("ij,j->i", block, queries[0])
+        return one[None]
+    return queries @ block.T
 
 
 class _Candidates:
-    """Rows whose rough score is within `margin` of the k-th best so far."""
+    """Rows whose rough score is within `margin` of the k-th best so far. What they are does not depend on the order in
+    which rows are offered."""
 
     def __init__(self, k: int, margin: float) -> None:
         self.rows = np.empty(0, dtype=np.int64)
+        self.scores = np.empty(0, dtype=np.float32)
         self.floor = np.float32(-np.inf)
-        self._scores = np.empty(0, dtype=np.float32)
         self._k = k
         self._margin = margin
 
-    def offer(self, start: int, scores: npt.NDArray[np.float32]) -> None:
-        near = np.flatnonzero(scores > self.floor)
-        self.rows = np.concatenate([self.rows, start + near])
-        self._scores = np.concatenate([self._scores, scores[near]])
+    def offer(self, rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> None:
+        self.rows = np.concatenate([self.rows, rows])
+        self.scores = np.concatenate([self.scores, scores])
         if self.rows.size > self._k:
-            kth_best = np.partition(self._scores, -self._k)[-self._k]
+            kth_best = np.partition(self.scores, -self._k)[-self._k]
             # The next float32 below, since what lies exactly on the margin is still a candidate.
             self.floor = np.nextafter(np.float32(kth_best - self._margin), np.float32(-np.inf))
-            keep = self._scores > self.floor
-            self.rows, self._scores = self.rows[keep], self._scores[keep]
+            keep = self.scores > self.floor
+            self.rows, self.scores = self.rows[keep], self.scores[keep]
 
 
 def decide(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int) -> list[Hit]:

@@ -32,6 +32,9 @@ def test_any_partition_into_shards_and_blocks_is_one_table(
     assert [start for start, _ in blocks] == np.cumsum([0, *(len(block) for _, block in blocks)])[:-1].tolist()
     assert all(len(block) <= block_rows for _, block in blocks)
     assert np.array_equal(np.concatenate([block for _, block in blocks]), vectors)
+    assert [start for first in range(3) for start, _ in index.blocks(block_rows, first=first, step=3)] == [
+        start for first in range(3) for start, _ in blocks[first::3]
+    ]
     rows = np.array(chance.choices(range(count), k=7))
     assert np.array_equal(index.vectors(rows), vectors[rows])
     assert index.paths(rows) == [f"{row:03d}.png" for row in rows]

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from embedlab_core.index import reader
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.search import rank
 from embedlab_core.search.explain import percentiles
+from embedlab_core.search.filters import Filter
 from embedlab_core.search.rank import all_scores, top_k
 from tests.support import Vectors, make_index, random_units, unit
 
@@ -76,6 +78,21 @@ def test_shards_their_order_and_block_size_do_not_matter(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader.IndexReader.blocks, "__defaults__", (block_rows,))
         assert found(cut, vectors, 5) == wanted
+
+
+@pytest.mark.parametrize("cores", [1, 2, 5])
+def test_threads_that_share_the_scan_of_one_query_do_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    monkeypatch.setattr(rank, "_CORES", cores)
+    vectors = unit(np.random.default_rng(0).integers(-4, 5, size=(3 * reader.BLOCK_ROWS + 5, 4)) + 0.5)
+    names = [f"{number:05d}.png" for number in range(len(vectors))]
+    index = make_index(tmp_path, vectors, names, parts=[range(9000), range(9000, len(vectors))])
+    left_out = Filter(None, np.arange(0, len(vectors), 7))
+    for query in vectors[[0, 9000, -1]]:
+        assert found(index, query[None], 30) == [oracle(vectors, names, query, 30)]
+        several = top_k(index, np.stack([query, query]), 30, [left_out, left_out])
+        assert top_k(index, query[None], 30, [left_out]) == several[:1]
 
 
 def test_only_the_nearest_is_returned_for_k_1_and_everything_for_a_larger_k_than_the_index(tmp_path: Path) -> None:
