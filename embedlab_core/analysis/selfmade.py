@@ -42,7 +42,7 @@ _USUAL = 0.99
 # ten reach it, and of the 700 likest pairs of different ones none comes to half of it.
 _REGISTERED = 0.75
 # Copies with a lower cosine than all but this share are too changed to be looked for.
-_LOST_COPIES = 0.02
+_LOST_COPIES = 0.005
 # Copies that an image is taken to have beside those found in the index: with none there would be nothing to find.
 _EXPECTED_COPIES = 0.05
 _BATCH = 8
