@@ -3,6 +3,7 @@
 torch, open_clip and huggingface_hub are imported inside the functions: no search process pays for them.
 """
 
+import contextlib
 import difflib
 import errno
 import hashlib
@@ -12,6 +13,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from embedlab_core.encoders.registry import CHECKPOINT_NAMES, EMBEDDED, HUB_PREFIX, LOCAL_PREFIX, REGISTRY
 from embedlab_core.errors import ModelError, ModelPullError
@@ -105,11 +108,14 @@ def fetch(source: Source) -> None:
 
 
 def load(source: Source) -> LoadedModel:
-    """Load a checkpoint that `fetch` brought. Raises ModelError if it does not fit its architecture."""
+    """Load a checkpoint that `fetch` brought. Raises ModelError if it does not fit its architecture, and ModelPullError
+    if its text tower needs another repository and the hub does not answer for that."""
     import open_clip
     import safetensors
 
     try:
+        for repo in _text_repos(open_clip.get_model_config(source.model_name)):
+            _require_answer(repo)
         model = open_clip.create_model(
             source.model_name, pretrained=source.tag, require_pretrained=True, force_quick_gelu=source.quick_gelu
         )
@@ -137,18 +143,38 @@ def weights_sha256(loaded: LoadedModel) -> str:
     return digest.hexdigest()
 
 
+def _text_repos(config: dict[str, Any]) -> list[str]:
+    """The repositories from which `transformers` takes the text tower's shape and its tokenizer, if it takes any."""
+    text = config.get("text_cfg", {})
+    names = dict.fromkeys(text.get(key) for key in ("hf_model_name", "hf_tokenizer_name"))
+    return [name for name in names if name and not Path(name).is_dir()]
+
+
+def _require_answer(repo: str) -> None:
+    """Raises ModelPullError if the hub does not answer for a repository of which nothing is cached.
+
+    `transformers` asks a hub that is silent again and again, for minutes a file. What the answer is, is its business.
+    """
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+
+    filename = "config.json"
+    if constants.HF_HUB_OFFLINE or _cached(repo, (filename,)):
+        return
+    try:
+        get_hf_file_metadata(hf_hub_url(repo, filename))
+    except (OSError, _http_error()) as error:
+        if getattr(error, "response", None) is None:
+            raise ModelPullError(f"{repo}: {_why_not(filename, constants.ENDPOINT, error)}") from error
+
+
 def _download(repo: str, filenames: tuple[str, ...]) -> Path:
     """The first of `filenames` that the hub's cache holds or the hub has, as a path in that cache."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import (
         EntryNotFoundError,
-        HfHubHTTPError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
     )
-
-    # The base class of the HTTP client's own errors, whichever client this version of the hub uses.
-    http_error: type[Exception] = HfHubHTTPError.__mro__[1]
 
     # Its client tells of every retry in lines of its own.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -159,16 +185,36 @@ def _download(repo: str, filenames: tuple[str, ...]) -> Path:
         try:
             # hf_hub_download asks the same, but asks a hub that fails again and again, for minutes.
             get_hf_file_metadata(hf_hub_url(repo, filename))
+            _discard_partial(repo)
             return Path(hf_hub_download(repo, filename))
         except RepositoryNotFoundError as error:
             raise ModelPullError(f"{repo}: no such repository at {endpoint}, or it needs a login") from error
-        except (EntryNotFoundError, OSError, http_error) as error:
+        except (EntryNotFoundError, OSError, _http_error()) as error:
             if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
                 continue
             if cached := _cached(repo, filenames):
                 return cached
             raise ModelPullError(f"{repo}: {_why_not(filename, endpoint, error)}") from error
     raise ModelPullError(f"{repo}: has none of {', '.join(filenames)} at {endpoint}")
+
+
+def _http_error() -> type[Exception]:
+    """The base class of the HTTP client's own errors, whichever client this version of the hub uses."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return HfHubHTTPError.__mro__[1]
+
+
+def _discard_partial(repo: str) -> None:
+    """Remove what killed downloads left. The client gives each download a name of its own: it never goes on from one,
+    and they would lie there for good, hundreds of megabytes each. One that is still running holds its lock."""
+    from huggingface_hub import constants
+
+    cache, folder = Path(constants.HF_HUB_CACHE), f"models--{repo.replace('/', '--')}"
+    for partial in (cache / folder / "blobs").glob("*.????????.incomplete"):
+        etag = partial.name.split(".")[0]
+        with contextlib.suppress(Timeout), FileLock(cache / ".locks" / folder / f"{etag}.lock", timeout=0):
+            partial.unlink(missing_ok=True)
 
 
 def _cached(repo: str, filenames: tuple[str, ...]) -> Path | None:
