@@ -75,7 +75,7 @@ def _hub_repo(backbone: str) -> str:
     try:
         hf_hub_url(repo, _CONFIG)
     except HFValidationError as error:
-        raise ModelError(f"{backbone}: cannot be the name of a repository ({_first_line(error)})") from error
+        raise ModelError(f"{backbone}: cannot be the name of a repository ({first_line(error)})") from error
     return repo
 
 
@@ -130,7 +130,7 @@ def load(source: Source) -> LoadedModel:
         zipfile.BadZipFile,
         safetensors.SafetensorError,
     ) as error:
-        raise ModelError(f"{source.model_name}: the checkpoint cannot be loaded ({_first_line(error)})") from error
+        raise ModelError(f"{source.model_name}: the checkpoint cannot be loaded ({first_line(error)})") from error
     return LoadedModel(model.eval(), tokenizer, open_clip.get_model_preprocess_cfg(model))
 
 
@@ -234,7 +234,7 @@ def _why_not(filename: str, endpoint: str, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return f"download of {filename} failed ({error.strerror}); free some space and run it again"
     return (
-        f"download of {filename} from {endpoint} failed ({_first_line(error)}); "
+        f"download of {filename} from {endpoint} failed ({first_line(error)}); "
         "run it again later, or use --backbone lite"
     )
 
@@ -254,7 +254,7 @@ def _check_sha256(path: Path) -> None:
         )
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line, and the next one where that only announces it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
