@@ -39,18 +39,26 @@ def top_k(
 def exact_candidates(
     index: IndexReader, queries: npt.NDArray[np.float32], k: int, filters: Sequence[Filter] = ()
 ) -> list[npt.NDArray[np.int64]]:
-    """For each query the rows that hold its k nearest images that its filter lets through."""
+    """For each query the rows that hold its k nearest images that its filter lets through.
+
+    Raises IndexDamagedError if a score is no number.
+    """
     scanned = index.scan_queries(queries)
     wanted = RERANK * k if index.reranks else k
     margins = 2 * product_error(scanned.shape[1]) * np.linalg.norm(scanned, axis=1)
     candidates = [_Candidates(wanted, float(margin)) for margin in margins]
     floors = np.full(len(scanned), -np.inf, dtype=np.float32)
     for start, block in index.blocks():
-        scores = scanned @ block.T
+        with np.errstate(invalid="ignore", over="ignore"):  # Of damaged vectors, which are told below.
+            scores = scanned @ block.T
         for row_scores, query_filter in zip(scores, filters, strict=False):
             query_filter.apply(start, row_scores)
+        best = scores.max(axis=1)
+        if np.isnan(best).any():
+            # It would rank nowhere, and be missed in silence.
+            raise index.damaged_at(start + int(np.isnan(scores).any(axis=0).argmax()))
         # After the first blocks few queries find anything new in a block.
-        for number in np.flatnonzero((scores > floors[:, None]).any(axis=1)):
+        for number in np.flatnonzero(best > floors):
             candidates[number].offer(start, scores[number])
             floors[number] = candidates[number].floor
     return [candidate.rows for candidate in candidates]
@@ -79,9 +87,14 @@ class _Candidates:
 
 
 def decide(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int) -> list[Hit]:
-    """The k nearest to the query (d,) among candidate rows, by exact cosine."""
+    """The k nearest to the query (d,) among candidate rows, by exact cosine.
+
+    Raises IndexDamagedError if one of them is not of length 1: it would rank too high.
+    """
     (query,) = index.exact_queries(query[None])
-    scores = cosines(np.broadcast_to(query, (rows.size, query.size)), index.vectors(rows))
+    vectors = index.vectors(rows)
+    index.require_unit(rows, vectors)
+    scores = cosines(np.broadcast_to(query, (rows.size, query.size)), vectors)
     hits = [
         Hit(row, path, score)
         for row, path, score in zip(rows.tolist(), index.paths(rows), scores.tolist(), strict=True)
