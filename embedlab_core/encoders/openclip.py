@@ -10,6 +10,7 @@ import hashlib
 import logging
 import pickle
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,12 @@ def load(source: Source) -> LoadedModel:
     import safetensors
 
     try:
-        for repo in _text_repos(open_clip.get_model_config(source.model_name)):
-            _require_answer(repo)
-        model = open_clip.create_model(
-            source.model_name, pretrained=source.tag, require_pretrained=True, force_quick_gelu=source.quick_gelu
-        )
-        tokenizer = open_clip.get_tokenizer(source.model_name)
+        repos = _text_repos(open_clip.get_model_config(source.model_name))
+        with contextlib.nullcontext() if all(map(_answers, repos)) else _offline():
+            model = open_clip.create_model(
+                source.model_name, pretrained=source.tag, require_pretrained=True, force_quick_gelu=source.quick_gelu
+            )
+            tokenizer = open_clip.get_tokenizer(source.model_name)
     except (
         RuntimeError,
         ValueError,
@@ -150,21 +151,38 @@ def _text_repos(config: dict[str, Any]) -> list[str]:
     return [name for name in names if name and not Path(name).is_dir()]
 
 
-def _require_answer(repo: str) -> None:
-    """Raises ModelPullError if the hub does not answer for a repository of which nothing is cached.
+def _answers(repo: str) -> bool:
+    """Whether the hub says anything of a repository. Raises ModelPullError if not, and none of it is cached.
 
     `transformers` asks a hub that is silent again and again, for minutes a file. What the answer is, is its business.
     """
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
     filename = "config.json"
-    if constants.HF_HUB_OFFLINE or _cached(repo, (filename,)):
-        return
+    if constants.HF_HUB_OFFLINE:
+        return False
     try:
         get_hf_file_metadata(hf_hub_url(repo, filename))
     except (OSError, _http_error()) as error:
-        if getattr(error, "response", None) is None:
-            raise ModelPullError(f"{repo}: {_why_not(filename, constants.ENDPOINT, error)}") from error
+        if getattr(error, "response", None) is not None:
+            return True
+        if any((_cache_of(repo) / "snapshots").glob("*/*")):
+            return False
+        raise ModelPullError(f"{repo}: {_why_not(filename, constants.ENDPOINT, error)}") from error
+    return True
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """For a hub that is silent: it is not asked again, and what is cached is taken as it is."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _download(repo: str, filenames: tuple[str, ...]) -> Path:
@@ -208,13 +226,18 @@ def _http_error() -> type[Exception]:
 def _discard_partial(repo: str) -> None:
     """Remove what killed downloads left. The client gives each download a name of its own: it never goes on from one,
     and they would lie there for good, hundreds of megabytes each. One that is still running holds its lock."""
+    cache = _cache_of(repo)
+    for partial in (cache / "blobs").glob("*.????????.incomplete"):
+        lock = cache.parent / ".locks" / cache.name / f"{partial.name.split('.')[0]}.lock"
+        with contextlib.suppress(Timeout), FileLock(lock, timeout=0):
+            partial.unlink(missing_ok=True)
+
+
+def _cache_of(repo: str) -> Path:
+    """Where the hub's cache keeps a repository."""
     from huggingface_hub import constants
 
-    cache, folder = Path(constants.HF_HUB_CACHE), f"models--{repo.replace('/', '--')}"
-    for partial in (cache / folder / "blobs").glob("*.????????.incomplete"):
-        etag = partial.name.split(".")[0]
-        with contextlib.suppress(Timeout), FileLock(cache / ".locks" / folder / f"{etag}.lock", timeout=0):
-            partial.unlink(missing_ok=True)
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
 
 
 def _cached(repo: str, filenames: tuple[str, ...]) -> Path | None:

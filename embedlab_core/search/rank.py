@@ -103,6 +103,13 @@ def decide(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray
 
 
 def all_scores(index: IndexReader, query: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Cosines (n,) of the query (d,) with every image, within `product_error` of the exact ones."""
+    """Cosines (n,) of the query (d,) with every image, within `product_error` of the exact ones.
+
+    Raises IndexDamagedError if one is no number.
+    """
     (query,) = index.exact_queries(query[None])
-    return np.concatenate([block @ query for _, block in index.exact_blocks()])
+    with np.errstate(invalid="ignore", over="ignore"):
+        scores = np.concatenate([block @ query for _, block in index.exact_blocks()])
+    if np.isnan(scores).any():
+        raise index.damaged_at(int(np.isnan(scores).argmax()))
+    return scores

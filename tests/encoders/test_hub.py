@@ -148,6 +148,19 @@ def test_a_hub_that_fails_costs_one_line_and_little_time(
     assert left == set()
 
 
+def test_a_hub_that_falls_silent_on_the_text_tower_is_not_waited_for_where_it_is_cached(
+    machine: Machine, hub: Hub
+) -> None:
+    assert machine.run("models", "pull", NAME).code == 0
+    assert machine.run("models", "remove", NAME).code == 0
+    with faulty(hub, "hang bert"):
+        started = time.monotonic()
+        ran = machine.run("models", "pull", NAME, **IMPATIENT)
+    assert (ran.code, ran.stderr) == (0, "")
+    # As long as from a hub that answers, and one timeout.
+    assert time.monotonic() - started < 2 * PATIENCE
+
+
 def test_a_slow_download_that_moves_goes_through(machine: Machine, hub: Hub) -> None:
     """Every pause is shorter than the client's patience, all of them together are longer."""
     assert float(IMPATIENT["HF_HUB_DOWNLOAD_TIMEOUT"]) > PAUSE

@@ -151,6 +151,14 @@ def test_a_damaged_vector_that_could_win_is_told_with_its_shard(tmp_path: Path, 
         top_k(index, queries, k)
 
 
+def test_scores_of_all_images_are_numbers_or_an_error(tmp_path: Path) -> None:
+    vectors = random_units(40, 16)
+    vectors[21, 3] = np.nan
+    index = make_index(tmp_path, vectors, parts=[range(20), range(20, 40)])
+    with pytest.raises(IndexDamagedError, match=r"shards/000001\.npz: .+ 021\.png is not of length 1"):
+        all_scores(index, vectors[0])
+
+
 @pytest.mark.parametrize("store", ["float16", "int8", "pca:4", "float16+full"])
 def test_compressed_vectors_are_of_length_1_too(tmp_path: Path, store: str) -> None:
     vectors = random_units(30, 16)
