@@ -13,7 +13,7 @@ import numpy as np
 
 import embedlab_core
 from embedlab_core.encoders.ensemble import Ensemble
-from embedlab_core.errors import ImagesDirError, IndexDamagedError
+from embedlab_core.errors import ImagesDirError, IndexDamagedError, ModelError
 from embedlab_core.images.discover import Discovery, ImageFile, Skip, discover, shown_path
 from embedlab_core.images.quality import QualityFlag, quality_flags
 from embedlab_core.index.manifest import Manifest
@@ -26,6 +26,9 @@ from embedlab_core.pipeline import Decoded, KnownRow, Reused, batches, encode_ba
 
 # Rows between two writes: a killed run loses at most the work on this many images (about 15 seconds on two cores).
 FLUSH_ROWS = 2048
+
+# So many images without a vector, and none with one, are the model's fault and end a first run.
+_ENOUGH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ def embed_folder(
 ) -> EmbedReport:
     """Make or update the index at `index_dir` from the images under `images_dir`.
 
-    `progress` is called with (files done, files to do). A file that cannot be decoded is skipped and reported.
+    `progress` is called with (files done, files to do). A file that cannot be decoded, or that the model sees nothing
+    in, is skipped and reported.
     Raises ImagesDirError, ModelError, ModelMismatchError, StoreError, IndexDamagedError and IndexWriteError.
     """
     _seed(options.seed)
@@ -120,12 +124,16 @@ def embed_folder(
         try:
             for batch in batches(outcomes, options.batch_size, FLUSH_ROWS):
                 with watch.stage("encode"):
-                    buffer += encode_batch(batch, ensemble)
-                encoded += sum(isinstance(outcome, Decoded) for outcome in batch)
+                    rows, unusable = encode_batch(batch, ensemble)
+                buffer += rows
+                encoded += sum(isinstance(outcome, Decoded) for outcome in batch) - len(unusable)
                 reused += sum(isinstance(outcome, Reused) for outcome in batch)
                 flagged = [outcome for outcome in batch if isinstance(outcome, Excluded)]
                 excluded += flagged
                 skipped += [outcome for outcome in batch if isinstance(outcome, Skip)] + [*map(_skip, flagged)]
+                skipped += unusable
+                if unusable and not encoded and not known:
+                    _refuse_broken_model(ensemble, skipped, _ENOUGH)
                 if sum(map(len, buffer)) >= FLUSH_ROWS:
                     flush()
                 progress(encoded + reused + len(skipped) - skipped_before, len(pending))
@@ -152,11 +160,24 @@ def embed_folder(
         )
         save_metrics(index_dir, "embed", _counts(report), report.seconds, report.images_per_second)
     if report.count == 0:
+        _refuse_broken_model(ensemble, skipped, 1)
         raise ImagesDirError(
             f"{images_dir}: none of its {len(skipped)} images can be {'taken' if excluded else 'read'}; "
             f"{index_dir / SKIPPED} says why"
         )
     return report
+
+
+def _refuse_broken_model(ensemble: Ensemble, skipped: Iterable[Skip], at_least: int) -> None:
+    """Raises ModelError if so many images got no vector. For runs in which no image got one."""
+    unusable = [skip for skip in skipped if skip.kind == "unusable"]
+    if len(unusable) >= at_least:
+        paths = ", ".join(skip.path for skip in unusable[:3]) + (", …" if len(unusable) > 3 else "")
+        names = " + ".join(ref.name for ref in ensemble.refs)
+        raise ModelError(
+            f"model {names}: no image has got a vector that can be used, of {len(unusable)} ({paths}: "
+            f"{unusable[0].reason}); check the model with: embedlab models verify"
+        )
 
 
 def _seed(seed: int) -> None:

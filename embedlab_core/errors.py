@@ -21,6 +21,18 @@ class ModelError(EmbedlabError):
     """A model folder is missing, incomplete or damaged."""
 
 
+class VectorError(ModelError):
+    """A model gave vectors that are not of length 1: a damaged model, or an input that it sees nothing in.
+
+    rows: the places of the inputs. reason: what is wrong, said of one of them.
+    """
+
+    def __init__(self, message: str, rows: tuple[int, ...], reason: str) -> None:
+        super().__init__(message)
+        self.rows = rows
+        self.reason = reason
+
+
 class ModelPullError(ModelError):
     """A model cannot be brought here: the hub does not answer or has no such thing, the download is damaged, or there
     is no room for it."""

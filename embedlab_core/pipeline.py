@@ -97,14 +97,17 @@ def batches(outcomes: Iterable[Outcome], batch_size: int, most: int) -> Iterator
         yield batch
 
 
-def encode_batch(batch: list[Outcome], ensemble: Ensemble) -> list[Rows]:
-    """The rows of a batch: encoded ones first, then reused ones. Skipped and excluded files have none."""
+def encode_batch(batch: list[Outcome], ensemble: Ensemble) -> tuple[list[Rows], list[Skip]]:
+    """The rows of a batch: encoded ones first, then reused ones; and the images that cannot be used after all. Skipped
+    and excluded files have no rows."""
     decoded = [outcome for outcome in batch if isinstance(outcome, Decoded)]
     rows = [_reused_row(outcome) for outcome in batch if isinstance(outcome, Reused)]
-    if decoded:
-        pixels = [tuple(image.pixels for image in outcome.images) for outcome in decoded]
-        rows.insert(0, _rows(decoded, ensemble.encode_images(pixels)))
-    return rows
+    pixels = [tuple(image.pixels for image in outcome.images) for outcome in decoded]
+    vectors, reasons = ensemble.encode_usable(pixels)
+    if len(vectors):
+        usable = [outcome for place, outcome in enumerate(decoded) if place not in reasons]
+        rows.insert(0, _rows(usable, vectors))
+    return rows, [Skip(decoded[place].file.path, reason, "unusable") for place, reason in sorted(reasons.items())]
 
 
 def _read(

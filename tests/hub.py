@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,14 +12,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
-# missing: no such repository. broken: 500 to everything. hang: accepts and never answers. cut: half a checkpoint, then
-# nothing to any request. stall: half a checkpoint, then silence. corrupt: a checkpoint of the right length with one
-# byte changed.
-Fault = Literal["missing", "broken", "hang", "cut", "stall", "corrupt"]
+# missing: no such repository. broken: 500 to everything. hang: accepts and never answers; hang files: answers for its
+# front page only; hang bodies: for headers only; hang bert: for all but the repository tests/bert. cut: half a
+# checkpoint, then nothing to any request. stall: half a checkpoint, then silence. slow: a checkpoint in pieces with
+# pauses. corrupt: a checkpoint of the right length with one byte changed.
+Fault = Literal[
+    "missing", "broken", "hang", "hang files", "hang bodies", "hang bert", "cut", "stall", "slow", "corrupt"
+]
+PAUSE = 0.6
 
 _COMMIT = "c0ffee" * 6 + "c0de"
 _CHECKPOINTS = (".safetensors", ".bin")
 _CHUNK = 1 << 20
+_PIECES = 8
 
 
 class Hub(ThreadingHTTPServer):
@@ -89,14 +95,27 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bool) -> None:
         hub = self.server
         hub.requests.append(f"{self.command} {self.path}")
-        if hub.fault == "hang":
+        if self._hangs():
             hub.closing.wait()
+            self.close_connection = True
         elif hub.fault == "cut" and hub.was_cut:
             self.close_connection = True
         elif hub.fault == "broken":
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, None)
         else:
             self._answer_well(body)
+
+    def _hangs(self) -> bool:
+        match self.server.fault:
+            case "hang":
+                return True
+            case "hang files":
+                return self.path.strip("/") != ""
+            case "hang bodies":
+                return self.command == "GET"
+            case "hang bert":
+                return "tests/bert/" in self.path
+        return False
 
     def _answer_well(self, body: bool) -> None:
         hub = self.server
@@ -151,10 +170,13 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.server
         fault = hub.fault if path.suffix in _CHECKPOINTS else None
         end = size // 2 if fault in ("cut", "stall") else size
+        most = -(-size // _PIECES) if fault == "slow" else _CHUNK
         with path.open("rb") as file:
             file.seek(start)
             while (at := file.tell()) < end:
-                chunk = bytearray(file.read(min(_CHUNK, end - at)))
+                chunk = bytearray(file.read(min(most, end - at)))
+                if fault == "slow":
+                    time.sleep(PAUSE)
                 if fault == "corrupt" and file.tell() == size:
                     chunk[-1] ^= 1
                 self.wfile.write(chunk)

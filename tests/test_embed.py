@@ -327,9 +327,40 @@ def test_an_index_of_another_model_is_refused_with_both_names_and_stays(
 def test_a_vector_without_direction_never_enters_an_index(images: Path, out: Path, tiny: OnnxEncoder) -> None:
     # The tiny model projects mid-grey to zero.
     Image.new("RGB", (20, 20), (128, 128, 128)).save(images / "z.png")
-    with pytest.raises(ModelError, match="tiny"):
-        embed_images(images, out, tiny, batch_size=1)
-    assert sorted(vectors_of(out)) == [f"{seed:03d}.png" for seed in range(8)]
+    Image.new("RGB", (20, 20), (128, 128, 128)).save(images / "0.png")
+    reason = "model tiny gives it a vector of length 0"
+    for batch_size in (1, 4, 100):
+        shutil.rmtree(out, ignore_errors=True)
+        report = embed_images(images, out, tiny, batch_size=batch_size)
+        assert report.skipped == (Skip("0.png", reason, "unusable"), Skip("z.png", reason, "unusable"))
+        assert counts(report) == {"encoded": 8, "skipped": 2}
+        assert sorted(vectors_of(out)) == [f"{seed:03d}.png" for seed in range(8)]
+        assert [line["reason"] for line in map(json.loads, (out / "skipped.jsonl").open())] == [reason] * 2
+
+
+def test_a_known_picture_that_turns_into_one_without_a_vector_leaves_the_index(
+    images: Path, out: Path, tiny: OnnxEncoder
+) -> None:
+    embed_images(images, out, tiny)
+    Image.new("RGB", (20, 20), (128, 128, 128)).save(images / "003.png")
+    assert [skip.path for skip in embed_images(images, out, tiny).skipped] == ["003.png"]
+    assert "003.png" not in vectors_of(out)
+    assert len(vectors_of(out)) == 7
+
+
+@pytest.mark.parametrize("count", [1, 5, 200])
+def test_a_model_that_gives_no_image_a_vector_is_named_with_the_images(
+    tmp_path: Path, out: Path, tiny: OnnxEncoder, count: int
+) -> None:
+    (tmp_path / "images").mkdir()
+    for number in range(count):
+        Image.new("RGB", (20, 20 + number), (128, 128, 128)).save(tmp_path / "images" / f"{number:03d}.png")
+    done: list[int] = []
+    with pytest.raises(ModelError, match=r"^model tiny: no image .+ \(000\.png.*: .+ length 0\); .+ models verify$"):
+        embed_images(tmp_path / "images", out, tiny, lambda files, total: done.append(files), batch_size=4)
+    # It does not go through thousands of images to find that out.
+    assert max(done, default=0) <= 8
+    assert not list(out.glob(f"{SHARDS}/*"))
 
 
 def test_a_folder_whose_every_image_is_broken_is_an_error(tmp_path: Path, out: Path, tiny: OnnxEncoder) -> None:

@@ -40,7 +40,7 @@ def cluster_images(
     k-means on unit vectors (Lloyd 1982; k-means++ of Arthur & Vassilvitskii 2007), seeded by the index's seed; count:
     how many clusters, None for the square root of the number of images, at most 50. A phrase's nearness to a cluster is
     its cosine to the centre less its mean cosine to all centres, so that phrases near to everything name nothing.
-    phrase_vectors: float32 (p, d). Raises LabelError if there are fewer images than clusters.
+    phrase_vectors: float32 (p, d). Raises LabelError if there are fewer images than clusters, and IndexDamagedError.
     """
     from sklearn.cluster import KMeans
 
@@ -48,12 +48,15 @@ def cluster_images(
     if wanted > len(index):
         raise LabelError(f"{index.directory}: {wanted} clusters of {len(index)} images; give a smaller --clusters")
     by_path = np.argsort(np.array(index.paths(np.arange(len(index)))), kind="stable")
-    sample = index.vectors(by_path[:: -(-len(index) // _SAMPLE)])
+    chosen = by_path[:: -(-len(index) // _SAMPLE)]
+    sample = index.vectors(chosen)
+    index.require_unit(chosen, sample)
     fitted = KMeans(min(wanted, len(sample)), n_init=4, random_state=index.manifest.seed).fit(sample)
     centres = _unit(fitted.cluster_centers_)
     nearest = np.empty(len(index), dtype=np.int64)
     scores = np.empty(len(index), dtype=np.float32)
     for start, block in index.exact_blocks():
+        index.require_unit(np.arange(start, start + len(block)), block)
         cosines = block @ centres.T
         nearest[start : start + len(block)] = cosines.argmax(axis=1)
         scores[start : start + len(block)] = cosines.max(axis=1)

@@ -59,7 +59,7 @@ def label_images(
 ) -> Labelling:
     """Label every image with the nearest of `labels`, each said in all prompt templates (Radford et al. 2021).
 
-    Raises LabelError for labels that are empty or repeated, or an index without images.
+    Raises LabelError for labels that are empty or repeated, or an index without images, and IndexDamagedError.
     """
     _check(labels)
     if len(index) == 0:
@@ -73,6 +73,7 @@ def label_images(
     images: list[ImageLabel] = []
     with watch.stage("rank"):
         for start, block in index.exact_blocks():
+            index.require_unit(np.arange(start, start + len(block)), block)
             cosines = (block @ vectors.T).astype(np.float64)
             best = cosines.argmax(axis=1)
             scores = cosines.max(axis=1)

@@ -27,7 +27,7 @@ def apply_plan(plan_file: Path, move_to: Path) -> Plan:
             f"undo it with: embedlab dedupe --undo {plan_file}"
         )
     root, target = Path(plan.images_dir), move_to.resolve()
-    if target.is_relative_to(root):
+    if any(target.is_relative_to(folder) for folder in _real_folders(root, plan)):
         raise DuplicatesError(f"{move_to}: lies inside {root}, where embed would find the copies again; choose another")
     _refuse(plan_file, "changed or gone since they were embedded", _changed(root, plan))
     _refuse(plan_file, "one file under two names", _shared(root, plan))
@@ -95,6 +95,12 @@ def _copy(source: Path, target: Path) -> None:
         writer.flush()
         os.fsync(writer.fileno())
     shutil.copystat(source, target)
+
+
+def _real_folders(root: Path, plan: Plan) -> set[Path]:
+    """The folders that embed walked through to the files of a plan, without links: `root` or one in it may be one."""
+    files = [file for group in plan.groups for file in (group.keep, *group.move)]
+    return {root.resolve(), *((root / folder).resolve() for file in files for folder in Path(file.path).parents)}
 
 
 def _changed(root: Path, plan: Plan) -> list[str]:

@@ -1,5 +1,6 @@
 """Short rows whose products bound the cosines of an index from above."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +28,9 @@ class Screen:
 
 
 def whole(index: IndexReader) -> Screen:
-    """The vectors themselves."""
+    """The vectors themselves. Raises IndexDamagedError."""
     none = index.vectors(np.empty(0, np.int64))
-    rows = np.concatenate([none, *(block for _, block in index.exact_blocks())])
+    rows = np.concatenate([none, *_sound_blocks(index)])
     return Screen(rows, product_error(rows.shape[1]))
 
 
@@ -38,16 +39,23 @@ def heads(index: IndexReader, limit: float) -> Screen:
 
     By Cauchy-Schwarz the product of the rests is at most that of their norms, so a product of two such rows is at least
     the cosine. The rotation is PCA about the origin, which leaves the least in the rests; p is what makes screening and
-    finishing cheapest together at `limit`, as counted on a sample.
+    finishing cheapest together at `limit`, as counted on a sample. Raises IndexDamagedError.
     """
     sample = _sample(index)
     _, directions = np.linalg.eigh(sample.T @ sample)
     rotation = np.ascontiguousarray(directions[:, ::-1])
     width = _cheapest_width(sample @ rotation, limit)
-    parts = [_head(block.astype(np.float64), rotation[:, :width]) for _, block in index.exact_blocks()]
+    parts = [_head(block.astype(np.float64), rotation[:, :width]) for block in _sound_blocks(index)]
     rows = np.concatenate(parts)
     # Rounding both rows to float32 moves a product by two more units than the product itself does.
     return Screen(rows, product_error(rows.shape[1] + 4))
+
+
+def _sound_blocks(index: IndexReader) -> Iterator[npt.NDArray[np.float32]]:
+    """All vectors. A damaged one would be nobody's duplicate, in silence."""
+    for start, block in index.exact_blocks():
+        index.require_unit(np.arange(start, start + len(block)), block)
+        yield block
 
 
 def _head(vectors: npt.NDArray[np.float64], rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
@@ -79,4 +87,7 @@ def _head_of(rotated: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.flo
 def _sample(index: IndexReader) -> npt.NDArray[np.float64]:
     """Vectors (n, d) of at most _SAMPLE_ROWS rows, evenly spaced."""
     step = max(1, -(-len(index) // _SAMPLE_ROWS))
-    return index.vectors(np.arange(0, len(index), step)).astype(np.float64)
+    rows = np.arange(0, len(index), step)
+    vectors = index.vectors(rows)
+    index.require_unit(rows, vectors)
+    return vectors.astype(np.float64)

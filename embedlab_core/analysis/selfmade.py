@@ -98,10 +98,10 @@ def _copy_scores(
             chunk = range(start, min(start + _BATCH, len(rows)))
             made = pool.map(partial(_copies_of, specs=ensemble.pixel_specs, seed=seed), [files[i] for i in chunk])
             for place, pixels in zip(chunk, made, strict=True):
-                if pixels:
-                    vectors = ensemble.encode_images(pixels)
+                vectors, unusable = ensemble.encode_usable(pixels)
+                if len(vectors) and not unusable:
                     scaled = vectors if index.column_scale is None else vectors * index.column_scale
-                    original = np.repeat(index.vectors(rows[place : place + 1]), len(pixels), axis=0)
+                    original = np.repeat(index.vectors(rows[place : place + 1]), len(vectors), axis=0)
                     scores.append(cosines(original, index.exact_queries(scaled))[None])
                     places.append(place)
     return np.array(places, dtype=np.int64), np.concatenate(scores)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     type=click.Choice(["cpu", "cuda", "mps", "auto"]),
     default="cpu",
     show_default=True,
-    help="Where images are encoded; auto is the GPU if there is one.",
+    help="Where images are encoded; auto is the GPU if there is one. Of several, CUDA_VISIBLE_DEVICES chooses.",
 )
 @click.option(
     "--precision",

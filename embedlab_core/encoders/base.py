@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.encoders.spec import ModelSpec
-from embedlab_core.errors import ModelError
+from embedlab_core.errors import VectorError
 from embedlab_core.index.manifest import ModelRef
 
 # A unit vector that went through float32 arithmetic has a norm this close to 1.
@@ -43,7 +43,8 @@ class Encoder(Protocol):
         ...
 
     def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 (b, size, size, 3) RGB -> float32 (b, d), unit length. Raises ModelError."""
+        """uint8 (b, size, size, 3) RGB -> float32 (b, d), unit length. Raises ModelError; VectorError if only some of
+        them have no such vector."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:
@@ -58,8 +59,17 @@ def padded(pixels: npt.NDArray[np.uint8], batch_size: int) -> npt.NDArray[np.uin
 
 
 def checked(vectors: npt.NDArray[np.float32], spec: ModelSpec) -> npt.NDArray[np.float32]:
-    """Let through only unit vectors: a zero or NaN would make every later comparison meaningless."""
+    """Let through only unit vectors: a zero or NaN would make every later comparison meaningless.
+
+    Raises VectorError.
+    """
     norms = np.linalg.norm(vectors, axis=1)
-    if not np.all(np.abs(norms - 1) < _NORM_TOLERANCE):  # False for NaN too
-        raise ModelError(f"{spec.folder}: model {spec.name} gave a vector of length {norms.min()}; restore the folder")
+    wrong = np.flatnonzero(~(np.abs(norms - 1) < _NORM_TOLERANCE))  # NaN is less than nothing
+    if wrong.size:
+        what = f"a vector of length {norms[wrong[0]]:g}"
+        raise VectorError(
+            f"{spec.folder}: model {spec.name} gave {what}; restore the folder",
+            tuple(wrong.tolist()),
+            f"model {spec.name} gives it {what}",
+        )
     return vectors

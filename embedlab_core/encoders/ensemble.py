@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.encoders.base import Encoder, TextEmbeddings
+from embedlab_core.errors import VectorError
 from embedlab_core.images.decode import PixelSpec
 from embedlab_core.index.manifest import ModelRef
 
@@ -45,6 +46,16 @@ class Ensemble:
         return joined(
             [encoder.encode_images(np.stack(pixels)) for encoder, pixels in zip(self.encoders, columns, strict=True)]
         )
+
+    def encode_usable(self, images: Sequence[Pixels]) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
+        """As `encode_images`, without the images that a model sees nothing in; and why each of those, by its place."""
+        reasons: dict[int, str] = {}
+        while left := [place for place in range(len(images)) if place not in reasons]:
+            try:
+                return self.encode_images([images[place] for place in left]), reasons
+            except VectorError as error:
+                reasons |= {left[row]: error.reason for row in error.rows}
+        return np.empty((0, sum(encoder.spec.dim for encoder in self.encoders)), np.float32), reasons
 
     def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:
         """n prompts -> float32 (n, d), unit length; truncated: those that any model cut."""

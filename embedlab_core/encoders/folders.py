@@ -1,5 +1,6 @@
 """Where model folders are, and bringing, checking and removing them."""
 
+import functools
 import logging
 import os
 import re
@@ -28,8 +29,9 @@ log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
-# How long `auto` waits for a network before it takes the embedded model.
-_NETWORK_SECONDS = 3.0
+# How long `auto` waits for a network before it takes the embedded model. The hub's client tries six times: a download
+# that stalls after the network has answered is over after 23 seconds in place of 65.
+_NETWORK_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +148,10 @@ def resolve_backbone(backbone: str) -> ModelSpec:
         return pull(backbone)
     if spec := find_model(MAIN.name):
         return spec
-    try:
-        if _in_hub_cache() or _hub_answers():
-            return pull(MAIN.name)
-        log.warning("%s is not here and the network is out of reach; using the embedded model lite", MAIN.name)
-    except ModelPullError as error:
-        log.warning("%s; using the embedded model %s", error, EMBEDDED)
-    return _installed(EMBEDDED)
+    if reason := _why_no_main():
+        log.warning("%s; using the embedded model %s", reason, EMBEDDED)
+        return _installed(EMBEDDED)
+    return pull(MAIN.name)
 
 
 def model_of_index(ref: ModelRef) -> ModelSpec:
@@ -212,30 +211,52 @@ def _user_cache() -> Path:
     return Path(base) / "embedlab" / "models"
 
 
+@functools.cache
+def _why_no_main() -> str | None:
+    """Why the main model cannot be pulled, None if it was. Found out once a process: it takes seconds."""
+    # The client reads these when it is imported. `models pull` is for the patient: it leaves them as they are.
+    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(_NETWORK_SECONDS))
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(_NETWORK_SECONDS))
+    try:
+        if _in_hub_cache() or _hub_answers():
+            pull(MAIN.name)
+            return None
+    except ModelPullError as error:
+        return str(error)
+    return f"{MAIN.name} is not here and the network is out of reach"
+
+
 def _hub_answers() -> bool:
-    """Whether offline mode is off and the hub answers within seconds."""
+    """Whether offline mode is off and the hub answers a request for the main model's first byte within seconds.
+
+    An answer for less proves less: the front page, and headers, can come from another machine than the weights do.
+    """
     if _is_set("HF_HUB_OFFLINE") or _is_set("TRANSFORMERS_OFFLINE"):
         return False
     # 15 ms that a search need not pay.
+    import http.client
     import urllib.error
     import urllib.request
 
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    url = f"{endpoint}/{MAIN.hub_repo}/resolve/main/{CHECKPOINT_NAMES[0]}"
     answered = threading.Event()
 
     def ask() -> None:
         try:
-            urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=_NETWORK_SECONDS)
+            request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})
+            with urllib.request.urlopen(request, timeout=_NETWORK_SECONDS) as response:
+                response.read(1)
         except urllib.error.HTTPError:
             pass  # An error page is an answer too.
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return
         answered.set()
 
     # Looking up a name has no timeout of its own, hence the thread.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(_NETWORK_SECONDS)
+    answered.wait(_NETWORK_SECONDS)
     return answered.is_set()
 
 

@@ -3,15 +3,19 @@
 torch, open_clip and huggingface_hub are imported inside the functions: no search process pays for them.
 """
 
+import contextlib
 import difflib
 import errno
 import hashlib
 import logging
 import pickle
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from embedlab_core.encoders.registry import CHECKPOINT_NAMES, EMBEDDED, HUB_PREFIX, LOCAL_PREFIX, REGISTRY
 from embedlab_core.errors import ModelError, ModelPullError
@@ -72,7 +76,7 @@ def _hub_repo(backbone: str) -> str:
     try:
         hf_hub_url(repo, _CONFIG)
     except HFValidationError as error:
-        raise ModelError(f"{backbone}: cannot be the name of a repository ({_first_line(error)})") from error
+        raise ModelError(f"{backbone}: cannot be the name of a repository ({first_line(error)})") from error
     return repo
 
 
@@ -105,15 +109,18 @@ def fetch(source: Source) -> None:
 
 
 def load(source: Source) -> LoadedModel:
-    """Load a checkpoint that `fetch` brought. Raises ModelError if it does not fit its architecture."""
+    """Load a checkpoint that `fetch` brought. Raises ModelError if it does not fit its architecture, and ModelPullError
+    if its text tower needs another repository and the hub does not answer for that."""
     import open_clip
     import safetensors
 
     try:
-        model = open_clip.create_model(
-            source.model_name, pretrained=source.tag, require_pretrained=True, force_quick_gelu=source.quick_gelu
-        )
-        tokenizer = open_clip.get_tokenizer(source.model_name)
+        repos = _text_repos(open_clip.get_model_config(source.model_name))
+        with contextlib.nullcontext() if all(map(_answers, repos)) else _offline():
+            model = open_clip.create_model(
+                source.model_name, pretrained=source.tag, require_pretrained=True, force_quick_gelu=source.quick_gelu
+            )
+            tokenizer = open_clip.get_tokenizer(source.model_name)
     except (
         RuntimeError,
         ValueError,
@@ -124,7 +131,7 @@ def load(source: Source) -> LoadedModel:
         zipfile.BadZipFile,
         safetensors.SafetensorError,
     ) as error:
-        raise ModelError(f"{source.model_name}: the checkpoint cannot be loaded ({_first_line(error)})") from error
+        raise ModelError(f"{source.model_name}: the checkpoint cannot be loaded ({first_line(error)})") from error
     return LoadedModel(model.eval(), tokenizer, open_clip.get_model_preprocess_cfg(model))
 
 
@@ -137,18 +144,55 @@ def weights_sha256(loaded: LoadedModel) -> str:
     return digest.hexdigest()
 
 
+def _text_repos(config: dict[str, Any]) -> list[str]:
+    """The repositories from which `transformers` takes the text tower's shape and its tokenizer, if it takes any."""
+    text = config.get("text_cfg", {})
+    names = dict.fromkeys(text.get(key) for key in ("hf_model_name", "hf_tokenizer_name"))
+    return [name for name in names if name and not Path(name).is_dir()]
+
+
+def _answers(repo: str) -> bool:
+    """Whether the hub says anything of a repository. Raises ModelPullError if not, and none of it is cached.
+
+    `transformers` asks a hub that is silent again and again, for minutes a file. What the answer is, is its business.
+    """
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+
+    filename = "config.json"
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_hf_file_metadata(hf_hub_url(repo, filename))
+    except (OSError, _http_error()) as error:
+        if getattr(error, "response", None) is not None:
+            return True
+        if any((_cache_of(repo) / "snapshots").glob("*/*")):
+            return False
+        raise ModelPullError(f"{repo}: {_why_not(filename, constants.ENDPOINT, error)}") from error
+    return True
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """For a hub that is silent: it is not asked again, and what is cached is taken as it is."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
 def _download(repo: str, filenames: tuple[str, ...]) -> Path:
     """The first of `filenames` that the hub's cache holds or the hub has, as a path in that cache."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import (
         EntryNotFoundError,
-        HfHubHTTPError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
     )
-
-    # The base class of the HTTP client's own errors, whichever client this version of the hub uses.
-    http_error: type[Exception] = HfHubHTTPError.__mro__[1]
 
     # Its client tells of every retry in lines of its own.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -159,16 +203,41 @@ def _download(repo: str, filenames: tuple[str, ...]) -> Path:
         try:
             # hf_hub_download asks the same, but asks a hub that fails again and again, for minutes.
             get_hf_file_metadata(hf_hub_url(repo, filename))
+            _discard_partial(repo)
             return Path(hf_hub_download(repo, filename))
         except RepositoryNotFoundError as error:
             raise ModelPullError(f"{repo}: no such repository at {endpoint}, or it needs a login") from error
-        except (EntryNotFoundError, OSError, http_error) as error:
+        except (EntryNotFoundError, OSError, _http_error()) as error:
             if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
                 continue
             if cached := _cached(repo, filenames):
                 return cached
             raise ModelPullError(f"{repo}: {_why_not(filename, endpoint, error)}") from error
     raise ModelPullError(f"{repo}: has none of {', '.join(filenames)} at {endpoint}")
+
+
+def _http_error() -> type[Exception]:
+    """The base class of the HTTP client's own errors, whichever client this version of the hub uses."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return HfHubHTTPError.__mro__[1]
+
+
+def _discard_partial(repo: str) -> None:
+    """Remove what killed downloads left. The client gives each download a name of its own: it never goes on from one,
+    and they would lie there for good, hundreds of megabytes each. One that is still running holds its lock."""
+    cache = _cache_of(repo)
+    for partial in (cache / "blobs").glob("*.????????.incomplete"):
+        lock = cache.parent / ".locks" / cache.name / f"{partial.name.split('.')[0]}.lock"
+        with contextlib.suppress(Timeout), FileLock(lock, timeout=0):
+            partial.unlink(missing_ok=True)
+
+
+def _cache_of(repo: str) -> Path:
+    """Where the hub's cache keeps a repository."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
 
 
 def _cached(repo: str, filenames: tuple[str, ...]) -> Path | None:
@@ -188,7 +257,7 @@ def _why_not(filename: str, endpoint: str, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return f"download of {filename} failed ({error.strerror}); free some space and run it again"
     return (
-        f"download of {filename} from {endpoint} failed ({_first_line(error)}); "
+        f"download of {filename} from {endpoint} failed ({first_line(error)}); "
         "run it again later, or use --backbone lite"
     )
 
@@ -208,7 +277,7 @@ def _check_sha256(path: Path) -> None:
         )
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line, and the next one where that only announces it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]

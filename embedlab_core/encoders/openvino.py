@@ -44,7 +44,9 @@ class OpenVinoEncoder:
         """uint8 (b, size, size, 3) RGB -> float32 (b, d), unit length."""
         output = self._image_tower(padded(pixels, self._batch_size))[0]
         vectors = np.array(output[: len(pixels)], dtype=np.float32)
-        return checked(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), self.spec)
+        with np.errstate(invalid="ignore"):  # `checked` says it better.
+            unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return checked(unit, self.spec)
 
     def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:
         return self._text.encode_texts(texts)

@@ -37,14 +37,15 @@ class ImageFile:
     mtime_ns: int
 
 
-SkipKind = Literal["unreadable", "corrupted", "excluded"]
+SkipKind = Literal["unreadable", "corrupted", "unusable", "excluded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
     """A file or folder that is not in the index, and why.
 
-    kind: the system would not give it, it is no image that can be decoded, or its quality flags were unwanted.
+    kind: the system would not give it, it is no image that can be decoded, the model sees nothing in it, or its quality
+    flags were unwanted.
     """
 
     path: str

@@ -1,15 +1,22 @@
 """manifest.json: what an index holds and which model made it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from embedlab_core.errors import IndexDamagedError, IndexMissingError
+from embedlab_core.errors import IndexDamagedError, IndexMissingError, StoreError
 from embedlab_core.index.files import replace_text
+from embedlab_core.index.store import Store
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+
+# What NumPy and scikit-learn take.
+_LARGEST_SEED = 2**32 - 1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +90,8 @@ def load_manifest(index_dir: Path) -> Manifest:
     try:
         if document["format"] != FORMAT:
             raise _damaged(path, f"format {document['format']}, but this embedlab reads format {FORMAT}")
-        return Manifest(
-            models=tuple(ModelRef(**model) for model in document["models"]),
-            images_dir=document["images_dir"],
-            shards=tuple(ShardRef(**shard) for shard in document["shards"]),
-            store=document["store"],
-            runtime=document["runtime"],
-            seed=document["seed"],
-            options=document["options"],
-            versions=document["versions"],
-        )
-    except (KeyError, TypeError) as error:
+        return _manifest(document)
+    except (KeyError, TypeError, ValueError, StoreError) as error:
         raise _damaged(path, f"field {error}") from error
 
 
@@ -103,6 +101,62 @@ def models_of(index_dir: Path) -> tuple[ModelRef, ...]:
         return load_manifest(index_dir).models
     except IndexMissingError:
         return ()
+
+
+def _manifest(document: dict[str, Any]) -> Manifest:
+    """Raises KeyError, TypeError, ValueError and StoreError, which begin with the field's name."""
+    manifest = Manifest(
+        models=tuple(_model(model) for model in _typed(document, "models", list)),
+        images_dir=_typed(document, "images_dir", str),
+        shards=tuple(_shard(shard) for shard in _typed(document, "shards", list)),
+        store=str(Store.parse(_typed(document, "store", str))),
+        runtime=_typed(document, "runtime", str),
+        seed=_natural(document, "seed", _LARGEST_SEED),
+        options=_typed(document, "options", dict),
+        versions=_typed(document, "versions", dict),
+    )
+    if not manifest.models:
+        raise ValueError("models is empty")
+    _require_text(manifest.versions.values(), "versions")
+    return manifest
+
+
+def _model(document: Any) -> ModelRef:
+    model = ModelRef(**document)
+    _require_text((model.name, model.fingerprint, model.precision), "models")
+    if _natural(document, "dim") == 0:
+        raise ValueError("dim is 0")
+    return model
+
+
+def _shard(document: Any) -> ShardRef:
+    shard = ShardRef(**document)
+    _require_text((shard.file, shard.sha256), "shards")
+    _natural(document, "rows")
+    _natural(document, "bytes")
+    if "\0" in shard.file or Path(shard.file).name != shard.file:
+        raise ValueError(f"file {shard.file!r} is no file name")
+    return shard
+
+
+def _typed(document: dict[str, Any], key: str, kind: type[T]) -> T:
+    value = document[key]
+    if not isinstance(value, kind):
+        raise TypeError(f"{key} is {value!r:.40}, not of the kind {kind.__name__}")
+    return value
+
+
+def _natural(document: dict[str, Any], key: str, most: int = 2**63 - 1) -> int:
+    value = document[key]
+    # To Python, true is the integer 1.
+    if type(value) is not int or not 0 <= value <= most:
+        raise TypeError(f"{key} is {value!r:.40}, not a whole number from 0 to {most}")
+    return value
+
+
+def _require_text(values: Iterable[Any], key: str) -> None:
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{key} has a value that is no text")
 
 
 def _damaged(path: Path, reason: str) -> IndexDamagedError:

@@ -21,6 +21,8 @@ PROJECTION = "projection.npz"
 
 # Rows of one block of a scan. 8,192 x 512 float32 is 16 MB: small beside any memory, large enough for BLAS.
 BLOCK_ROWS = 8192
+# Far from what rounding, or scaling for fusion, does to a squared length, and near beside what damage does.
+_LENGTH_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,24 @@ class IndexReader:
         parts = [(chosen, getattr(shard, name)[local]) for shard, chosen, local in self._locate(rows)]
         values = np.concatenate([part for _, part in parts])
         return values[np.argsort(np.concatenate([chosen for chosen, _ in parts]))]
+
+    def require_unit(self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
+        """Raises IndexDamagedError if one of these vectors (n, d) of the given row numbers is not of length 1."""
+        lengths = np.einsum("ij,ij->i", vectors, vectors)
+        right = np.abs(lengths - 1) < _LENGTH_TOLERANCE  # NaN is less than nothing.
+        if self.projection is not None and not self.reranks:
+            # A vector that lost everything to the projection.
+            right |= lengths == 0
+        wrong = np.flatnonzero(~right)
+        if wrong.size:
+            raise self.damaged_at(int(rows[wrong[0]]))
+
+    def damaged_at(self, row: int) -> IndexDamagedError:
+        """What to raise where the vector of this row number turns out to be none."""
+        ends = np.cumsum([len(shard) for shard in self.shards])
+        shard = self.manifest.shards[int(np.searchsorted(ends, row, side="right"))]
+        (path,) = self.paths(np.array([row]))
+        return _damaged(self.directory / SHARDS / shard.file, f"the vector of {path} is not of length 1")
 
     @property
     def shown_prefix(self) -> str:

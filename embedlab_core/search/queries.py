@@ -78,7 +78,8 @@ def prompts_of(file: Path, what: str = "prompts") -> list[str]:
 def image_queries(
     paths: Sequence[str], ensemble: Ensemble, cache: QueryCache | None = None
 ) -> tuple[list[Query], list[Skip]]:
-    """Queries in the order of `paths`, and the files that could not be read. Vectors in the cache are not made anew."""
+    """Queries in the order of `paths`, and the files that could not be read or that the model sees nothing in. Vectors
+    in the cache are not made anew."""
     queries: list[Query] = []
     skipped: list[Skip] = []
     with ThreadPoolExecutor() as pool:
@@ -89,7 +90,9 @@ def image_queries(
             missing = {file.digest: file for file in files if file.digest not in vectors}
             decode = partial(_decode, specs=ensemble.pixel_specs)
             decoded = dict(zip(missing, pool.map(decode, missing.values()), strict=True))
-            made = _encoded({key: pixels for key, pixels in decoded.items() if isinstance(pixels, tuple)}, ensemble)
+            pictures = {key: pixels for key, pixels in decoded.items() if isinstance(pixels, tuple)}
+            made, reasons = _encoded(pictures, ensemble)
+            reasons |= {key: str(error) for key, error in decoded.items() if isinstance(error, ImageDecodeError)}
             if cache and made:
                 cache.put(made)
             vectors |= made
@@ -99,7 +102,7 @@ def image_queries(
                 elif outcome.digest in vectors:
                     queries.append(Query(outcome.path, "image", vectors[outcome.digest].vector, (outcome.digest,)))
                 else:
-                    skipped.append(Skip(outcome.path, str(decoded[outcome.digest])))
+                    skipped.append(Skip(outcome.path, reasons[outcome.digest]))
     return queries, skipped
 
 
@@ -159,11 +162,13 @@ def _decode(file: _File, specs: tuple[PixelSpec, ...]) -> Pixels | ImageDecodeEr
         return error
 
 
-def _encoded(images: Mapping[bytes, Pixels], ensemble: Ensemble) -> dict[bytes, CachedVector]:
-    if not images:
-        return {}
-    vectors = ensemble.encode_images(list(images.values()))
-    return {digest: CachedVector(vector) for digest, vector in zip(images, vectors, strict=True)}
+def _encoded(images: Mapping[bytes, Pixels], ensemble: Ensemble) -> tuple[dict[bytes, CachedVector], dict[bytes, str]]:
+    """The vectors of images, and why the others have none, by digest."""
+    digests = list(images)
+    vectors, unusable = ensemble.encode_usable(list(images.values()))
+    reasons = {digests[place]: reason for place, reason in unusable.items()}
+    usable = [digest for digest in digests if digest not in reasons]
+    return {digest: CachedVector(vector) for digest, vector in zip(usable, vectors, strict=True)}, reasons
 
 
 def _prompt_digest(prompt: str) -> bytes:

@@ -42,7 +42,10 @@ def top_k(
 def exact_candidates(
     index: IndexReader, queries: npt.NDArray[np.float32], k: int, filters: Sequence[Filter] = ()
 ) -> list[npt.NDArray[np.int64]]:
-    """For each query the rows that hold its k nearest images that its filter lets through."""
+    """For each query the rows that hold its k nearest images that its filter lets through.
+
+    Raises IndexDamagedError if a score is no number.
+    """
     scanned = index.scan_queries(queries)
     wanted = RERANK * k if index.reranks else k
     margins = 2 * product_error(scanned.shape[1]) * np.linalg.norm(scanned, axis=1)
@@ -57,8 +60,12 @@ def exact_candidates(
             scores = _products(scanned, block)
             for row_scores, query_filter in zip(scores, filters, strict=False):
                 query_filter.apply(start, row_scores)
+            best = scores.max(axis=1)
+            if np.isnan(best).any():
+                # It would rank nowhere, and be missed in silence.
+                raise index.damaged_at(start + int(np.isnan(scores).any(axis=0).argmax()))
             # After the first blocks few queries find anything new in a block.
-            for number in np.flatnonzero((scores > floors[:, None]).any(axis=1)):
+            for number in np.flatnonzero(best > floors):
                 near = np.flatnonzero(scores[number] > floors[number])
                 candidates[number].offer(start + near, scores[number, near])
                 floors[number] = candidates[number].floor
@@ -73,12 +80,13 @@ def exact_candidates(
 
 
 def _products(queries: npt.NDArray[np.float32], block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(q, b), within `product_error`."""
-    if len(queries) == 1:
-        # einsum starts no threads, and other threads run beside it.
-        one: npt.NDArray[np.float32] = np.einsum("ij,j->i", block, queries[0])
-        return one[None]
-    return queries @ block.T
+    """(q, b), within `product_error`; NaN, without a warning, for damaged vectors."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        if len(queries) == 1:
+            # einsum starts no threads, and other threads run beside it.
+            one: npt.NDArray[np.float32] = np.einsum("ij,j->i", block, queries[0])
+            return one[None]
+        return queries @ block.T
 
 
 class _Candidates:
@@ -104,9 +112,14 @@ class _Candidates:
 
 
 def decide(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int) -> list[Hit]:
-    """The k nearest to the query (d,) among candidate rows, by exact cosine."""
+    """The k nearest to the query (d,) among candidate rows, by exact cosine.
+
+    Raises IndexDamagedError if one of them is not of length 1: it would rank too high.
+    """
     (query,) = index.exact_queries(query[None])
-    scores = cosines(np.broadcast_to(query, (rows.size, query.size)), index.vectors(rows))
+    vectors = index.vectors(rows)
+    index.require_unit(rows, vectors)
+    scores = cosines(np.broadcast_to(query, (rows.size, query.size)), vectors)
     hits = [
         Hit(row, path, score)
         for row, path, score in zip(rows.tolist(), index.paths(rows), scores.tolist(), strict=True)
@@ -115,6 +128,13 @@ def decide(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray
 
 
 def all_scores(index: IndexReader, query: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Cosines (n,) of the query (d,) with every image, within `product_error` of the exact ones."""
+    """Cosines (n,) of the query (d,) with every image, within `product_error` of the exact ones.
+
+    Raises IndexDamagedError if one is no number.
+    """
     (query,) = index.exact_queries(query[None])
-    return np.concatenate([block @ query for _, block in index.exact_blocks()])
+    with np.errstate(invalid="ignore", over="ignore"):
+        scores = np.concatenate([block @ query for _, block in index.exact_blocks()])
+    if np.isnan(scores).any():
+        raise index.damaged_at(int(np.isnan(scores).argmax()))
+    return scores

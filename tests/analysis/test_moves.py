@@ -115,6 +115,44 @@ def test_a_target_inside_the_images_folder_is_refused(made: Set) -> None:
         apply_plan(made.file, made.images / "copies")
 
 
+@pytest.fixture
+def linked(made: Set) -> Set:
+    """The same, planned through a symbolic link to the images folder."""
+    made.images.rename(made.images.with_name("real"))
+    made.images.symlink_to("real")
+    return made
+
+
+def test_a_plan_through_a_linked_images_folder_is_applied_and_undone(linked: Set) -> None:
+    apply_plan(linked.file, linked.away)
+    assert sorted(linked.contents()) == ["a.png", "c.png"]
+    assert linked.images.is_symlink()
+    undo_plan(linked.file)
+    assert linked.contents() == linked.before
+    assert files_under(linked.away) == {}
+
+
+@pytest.mark.parametrize("away", ["real/copies", "images/copies", "images", "real", "aside/../real/x"])
+def test_a_target_inside_a_linked_images_folder_is_refused(linked: Set, away: str) -> None:
+    (linked.file.parent / "aside").mkdir()
+    with pytest.raises(DuplicatesError, match="lies inside"):
+        apply_plan(linked.file, linked.file.parent / away)
+    assert linked.contents() == linked.before
+    assert load_plan(linked.file).state == "planned"
+
+
+def test_a_target_inside_a_folder_that_embed_reached_by_a_link_is_refused(made: Set) -> None:
+    elsewhere = made.file.parent / "elsewhere"
+    (made.images / "sub").rename(elsewhere)
+    (made.images / "sub").symlink_to(elsewhere)
+    with pytest.raises(DuplicatesError, match="lies inside"):
+        apply_plan(made.file, elsewhere / "away")
+    apply_plan(made.file, made.away)
+    assert files_under(elsewhere) == {}
+    undo_plan(made.file)
+    assert {**made.contents(), **{f"sub/{name}": data for name, data in files_under(elsewhere).items()}} == made.before
+
+
 def test_a_file_under_two_names_is_not_moved_away_from_under_its_keeper(made: Set) -> None:
     (made.images / "d.png").unlink()
     (made.images / "d.png").symlink_to(made.images / "c.png")

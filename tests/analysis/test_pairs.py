@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from embedlab_core.analysis import pairs as pairs_module
 from embedlab_core.analysis.pairs import pairs_at_least
 from embedlab_core.analysis.screen import heads
+from embedlab_core.errors import IndexDamagedError
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.search.similarity import cosines
 from tests.support import Vectors, make_index, random_units, unit
 
 
@@ -76,6 +78,45 @@ def test_every_pair_comes_once_with_the_smaller_row_first(tmp_path: Path) -> Non
     assert sorted(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)) == [
         (left, right) for left in range(5) for right in range(left + 1, 5)
     ]
+
+
+@pytest.mark.parametrize("dim", [1, 2, 16, 512])
+@pytest.mark.parametrize("screened_rows", [0, 8192])
+def test_identical_images_are_found_at_threshold_1_and_nothing_else(
+    tmp_path: Path, dim: int, screened_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs_module, "_SCREENED_ROWS", screened_rows)
+    single = random_units(60, dim) if dim > 2 else unit([[1.0] * dim])
+    index = make_index(tmp_path, np.concatenate([single, single]))
+    copies = {(row, row + len(single)): 1.0 for row in range(len(single))}
+    assert found(index, 1.0) == copies
+
+
+@given(st.integers(2, 60), st.integers(2, 40), st.sampled_from([0.9, 0.999999, 0.99999994, 1.0]), st.integers(0, 10**6))
+def test_pairs_are_those_that_cosines_finds_one_by_one(
+    new_index: Callable[..., IndexReader], count: int, dim: int, threshold: float, seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    vectors = random_units(4, dim, seed)[chance.integers(0, 4, count)]
+    vectors = unit(vectors + chance.normal(size=(count, dim)) * chance.choice([0, 1e-7, 1e-4], (count, 1)))
+    left, right = np.triu_indices(count, 1)
+    scores = cosines(vectors[left], vectors[right])
+    wanted = scores >= np.float32(threshold)
+    pairs = zip(left[wanted].tolist(), right[wanted].tolist(), strict=True)
+    assert found(new_index(vectors), threshold) == dict(zip(pairs, scores[wanted].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("screened_rows", [0, 8192])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, 3.0])
+def test_a_damaged_vector_is_told_and_not_left_out_in_silence(
+    tmp_path: Path, value: float, screened_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs_module, "_SCREENED_ROWS", screened_rows)
+    vectors = random_units(40, 16)
+    vectors[21] = value
+    index = make_index(tmp_path, vectors, parts=[range(20), range(20, 40)])
+    with pytest.raises(IndexDamagedError, match=r"000001\.npz: .+\(the vector of 021\.png is not of length 1"):
+        pairs_at_least(index, 0.92)
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -21,10 +21,10 @@ from embedlab_core.encoders.registry import REGISTRY
 from embedlab_core.encoders.spec import load_model_spec
 from embedlab_core.errors import ModelError, ModelPullError
 from embedlab_core.index.manifest import load_manifest
-from tests.checkpoints import CHECKPOINT, CONFIG
+from tests.checkpoints import CHECKPOINT, CONFIG, VIT_B_32_REPO
 from tests.encoders.conftest import Machine, Pair, PulledVit, new_machine
-from tests.hub import Fault, Hub, faulty, serve
-from tests.support import ROOT, Ran, no_network, save_pictures
+from tests.hub import PAUSE, Fault, Hub, faulty, serve
+from tests.support import ROOT, Ran, no_network, run_python, save_pictures
 from tests.tiny_model import write_tiny_model
 
 NAME = "hf-hub:tests/hf-text-tower"
@@ -36,6 +36,9 @@ IMPATIENT = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
 
 # Three seconds of waiting, and what a busy machine adds.
 AUTO_WAITS = 5.0
+
+# Six tries of three seconds each, the client's pauses between them, and what a busy machine adds.
+AUTO_STALLS = 35.0
 
 
 @pytest.fixture
@@ -72,6 +75,10 @@ def wait_for(folder: Path, pattern: str, process: "subprocess.Popen[bytes]") -> 
         time.sleep(0.02)
 
 
+def partial_downloads(machine: Machine) -> list[Path]:
+    return list(machine.cache.rglob("*.incomplete"))
+
+
 # Pulling.
 
 
@@ -81,10 +88,12 @@ def test_a_killed_pull_leaves_no_model_and_the_next_one_goes_through(machine: Ma
         assert hub.stalled.wait(timeout=30)
         kill(process)
     assert everything_in(machine.weights) == set()
+    assert partial_downloads(machine)
 
     process = start(machine, "models", "pull", NAME)
     wait_for(machine.weights, ".tmp-*/image.onnx", process)
     kill(process)
+    assert partial_downloads(machine) == []
     assert NAME not in machine.run("models", "list").stdout
     assert machine.run("models", "show", NAME).error.startswith(f"model {NAME}: is not here")
 
@@ -104,6 +113,7 @@ FAILURES: dict[Fault, str] = {
     "missing": r"no such repository at http://\S+, or it needs a login",
     "broken": r"http://\S+ answered 500 for open_clip_config.json; try again later",
     "hang": r"download of open_clip_config.json from http://\S+ failed \(.+\); run it again later, or use .+ lite",
+    "hang bert": r"download of config.json from http://\S+ failed \(.+\); run it again later, or use .+ lite",
     "cut": r"download of \S+safetensors from http://\S+ failed \(.+\); run it again later, or use .+ lite",
 }
 
@@ -131,10 +141,47 @@ def test_a_hub_that_fails_costs_one_line_and_little_time(
 ) -> None:
     ran, seconds, left = failed_pulls[fault]
     assert ran.code == 1
-    assert re.fullmatch(f"tests/hf-text-tower: {FAILURES[fault]}", ran.error)
+    repo = "bert" if fault == "hang bert" else "hf-text-tower"
+    assert re.fullmatch(f"tests/{repo}: {FAILURES[fault]}", ran.error)
     assert len(ran.stderr.splitlines()) == 1
     assert seconds < PATIENCE
     assert left == set()
+
+
+def test_a_hub_that_falls_silent_on_the_text_tower_is_not_waited_for_where_it_is_cached(
+    machine: Machine, hub: Hub
+) -> None:
+    assert machine.run("models", "pull", NAME).code == 0
+    assert machine.run("models", "remove", NAME).code == 0
+    with faulty(hub, "hang bert"):
+        started = time.monotonic()
+        ran = machine.run("models", "pull", NAME, **IMPATIENT)
+    assert (ran.code, ran.stderr) == (0, "")
+    # As long as from a hub that answers, and one timeout.
+    assert time.monotonic() - started < 2 * PATIENCE
+
+
+def test_a_slow_download_that_moves_goes_through(machine: Machine, hub: Hub) -> None:
+    """Every pause is shorter than the client's patience, all of them together are longer."""
+    assert float(IMPATIENT["HF_HUB_DOWNLOAD_TIMEOUT"]) > PAUSE
+    with faulty(hub, "slow"):
+        assert machine.run("models", "pull", NAME, **IMPATIENT).code == 0
+
+
+def test_a_running_download_is_left_alone_by_another_pull(machine: Machine, hub: Hub) -> None:
+    with faulty(hub, "stall"):
+        running = start(machine, "models", "pull", NAME)
+        assert hub.stalled.wait(timeout=30)
+        before = partial_downloads(machine)
+        asked = len(hub.requests)
+        waiting = start(machine, "models", "pull", NAME)
+        # It asks for the checkpoint's length twice, then waits for the lock on the download.
+        while sum(request.endswith(CHECKPOINT) for request in hub.requests[asked:]) < 2:
+            time.sleep(0.02)
+        time.sleep(0.5)
+        assert partial_downloads(machine) == before != []
+        kill(running)
+        kill(waiting)
 
 
 def test_a_corrupted_download_is_named_with_its_checksum_and_removed(machine: Machine, hub: Hub) -> None:
@@ -345,15 +392,43 @@ def test_auto_takes_the_main_model_where_it_is_here(auto_machine: Machine) -> No
     assert made_by(auto_machine) == "ViT-B-32"
 
 
-def test_auto_waits_seconds_for_a_network_then_says_so_in_one_line(auto_machine: Machine, hub: Hub) -> None:
+@pytest.mark.parametrize("fault", ["hang", "hang files", "hang bodies"])
+def test_auto_waits_seconds_for_a_network_then_says_so_in_one_line(
+    auto_machine: Machine, hub: Hub, fault: Fault
+) -> None:
     started = time.monotonic()
     embed(auto_machine, "lite", out="another")
     without = time.monotonic() - started
-    with faulty(hub, "hang"):
+    with faulty(hub, fault):
         started = time.monotonic()
         said = embed(auto_machine, "auto")
     assert time.monotonic() - started < without + AUTO_WAITS
     assert re.fullmatch(r"Warning: ViT-B-32 is not here and the network is .+; using the embedded model lite\n", said)
+    assert made_by(auto_machine) == "lite"
+
+
+def test_auto_asks_a_silent_hub_once_in_a_process(auto_machine: Machine, hub: Hub) -> None:
+    program = """
+from embedlab_core.encoders.folders import resolve_backbone
+print(*(resolve_backbone("auto").name for _ in range(3)))
+"""
+    hub.requests.clear()
+    with faulty(hub, "hang"):
+        ran = run_python("-c", program, env=auto_machine.env)
+    assert ran.stdout.split() == ["lite"] * 3
+    assert len(hub.requests) == 1
+
+
+def test_auto_gives_up_a_download_that_stalls(auto_machine: Machine, tmp_path: Path) -> None:
+    repo = tmp_path / "hub" / VIT_B_32_REPO
+    repo.mkdir(parents=True)
+    (repo / CHECKPOINT).write_bytes(bytes(100_000))
+    with serve(tmp_path / "hub") as hub, faulty(hub, "stall"):
+        env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_CACHE": str(tmp_path / "hf" / "hub")}
+        started = time.monotonic()
+        said = embed(auto_machine, "auto", **env)
+    assert time.monotonic() - started < AUTO_STALLS
+    assert re.fullmatch(rf"Warning: .+ download of {CHECKPOINT} .+ failed .+; using the embedded model lite\n", said)
     assert made_by(auto_machine) == "lite"
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embedlab_core.encoders.base import checked
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import Bands, load_model_spec
-from embedlab_core.errors import ModelError
+from embedlab_core.errors import ModelError, VectorError
 from tests.tiny_model import write_tiny_model
 
 Document = dict[str, Any]
@@ -107,6 +108,16 @@ def test_a_file_of_the_right_size_that_cannot_be_loaded_is_named_in_one_line(fol
         else:
             encoder.encode_texts(["red"])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [[0.0, 0.0], [np.nan, 1.0], [np.inf, 0.0], [2.0, 0.0]])
+def test_vectors_that_are_not_of_length_1_are_told_apart_from_the_others(folder: Path, wrong: list[float]) -> None:
+    spec = load_model_spec(folder)
+    vectors = np.array([[1, 0], wrong, [0, 1], wrong], np.float32)
+    assert checked(vectors[::2], spec) is not None
+    with pytest.raises(VectorError, match=r"model \w+ gave a vector of length \S+; restore the folder") as caught:
+        checked(vectors, spec)
+    assert caught.value.rows == (1, 3)
 
 
 def test_the_highest_band_that_a_score_reaches_is_its_name() -> None:

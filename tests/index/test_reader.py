@@ -1,19 +1,24 @@
 """Shards seen as one table, and what is said of an index that cannot be read."""
 
+import functools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embedlab_core.api import Index
+from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import EmbedlabError, IndexDamagedError, IndexMissingError
-from embedlab_core.index.manifest import MANIFEST
+from embedlab_core.index.manifest import MANIFEST, save_manifest
 from embedlab_core.index.reader import SHARDS, IndexReader
-from tests.support import make_index, open_writer, random_units
+from embedlab_core.search.rank import top_k
+from tests.support import embed_images, make_index, open_writer, random_units, save_pictures
 
 NAMES = [f"{number:03d}.png" for number in range(9)]
 VECTORS = random_units(9, 4)
@@ -77,6 +82,87 @@ def test_a_manifest_of_another_shape_is_refused_by_name(tmp_path: Path, content:
     (tmp_path / MANIFEST).write_bytes(content)
     with pytest.raises(IndexDamagedError, match=r"manifest\.json: not a readable manifest"):
         IndexReader.open(tmp_path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
+    max_leaves=4,
+)
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where a value can be replaced: the way to every element of every object and list."""
+    keys = document if isinstance(document, dict) else range(len(document)) if isinstance(document, list) else ()
+    return [way for key in keys for way in [(*path, key), *places(document[key], (*path, key))]]
+
+
+@pytest.fixture(scope="module")
+def manifest_of_a_run(tmp_path_factory: pytest.TempPathFactory, tiny: OnnxEncoder) -> Path:
+    """An index that embed made, in two runs."""
+    root = tmp_path_factory.mktemp("run")
+    for seeds in (range(3), range(5)):
+        save_pictures(root / "images", seeds)
+        embed_images(root / "images", root / "index", tiny, exclude_flagged=("tiny",))
+    return root / "index" / MANIFEST
+
+
+@settings(max_examples=600)
+@given(st.data())
+def test_a_manifest_with_any_value_replaced_gives_an_index_that_works_or_a_refusal(
+    manifest_of_a_run: Path, data: st.DataObject
+) -> None:
+    original = manifest_of_a_run.read_text("utf-8")
+    document = json.loads(original)
+    *way, last = data.draw(st.sampled_from(places(document)))
+    holder = functools.reduce(lambda value, key: value[key], way, document)
+    if data.draw(st.booleans()):
+        del holder[last]
+    else:
+        holder[last] = data.draw(JSON)
+    try:
+        manifest_of_a_run.write_text(json.dumps(document), "utf-8")
+        index = Index.open(manifest_of_a_run.parent)
+        for hits in top_k(index.reader, random_units(2, 16), 3):
+            assert all(isinstance(hit.path, str) for hit in hits)
+        index.analyze(0.92)
+        save_manifest(manifest_of_a_run.parent, index.reader.manifest)
+    except IndexDamagedError as error:
+        assert "\n" not in str(error)
+        assert "embed again" in str(error)
+    finally:
+        manifest_of_a_run.write_text(original, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("seed", "0", "seed is '0', not a whole number"),
+        ("seed", -1, "seed is -1, not a whole number"),
+        ("models", {}, "models is {}, not of the kind list"),
+        ("models", [], "models is empty"),
+        ("images_dir", 3, "images_dir is 3, not of the kind str"),
+        ("store", "float8", "store 'float8': must be float32"),
+        ("versions", {"numpy": 2}, "versions has a value that is no text"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named(tmp_path: Path, field: str, value: object, reason: str) -> None:
+    make_index(tmp_path, VECTORS)
+    document = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps({**document, field: value}))
+    with pytest.raises(
+        IndexDamagedError, match=rf"manifest\.json: not a readable manifest \(field {re.escape(reason)}"
+    ):
+        IndexReader.open(tmp_path)
+
+
+def test_a_shard_outside_the_index_is_never_opened(tmp_path: Path) -> None:
+    make_index(tmp_path / "index", VECTORS)
+    manifest = tmp_path / "index" / MANIFEST
+    (tmp_path / "index" / SHARDS / "000000.npz").rename(tmp_path / "000000.npz")
+    manifest.write_text(manifest.read_text().replace("000000.npz", "../../000000.npz"))
+    with pytest.raises(IndexDamagedError, match=r"manifest\.json: .+'\.\./\.\./000000\.npz' is no file name"):
+        IndexReader.open(tmp_path / "index")
 
 
 def test_an_index_of_a_newer_format_is_refused_with_both_numbers(tmp_path: Path) -> None:

@@ -61,6 +61,17 @@ def test_many_image_queries_keep_their_order_and_broken_ones_are_left_out(tmp_pa
     assert np.array_equal(queries[-1].vector, tiny.encode_images(pixels[None])[0])
 
 
+def test_a_query_image_that_a_model_sees_nothing_in_is_named_and_the_others_stay(
+    tmp_path: Path, tiny: OnnxEncoder, other: OnnxEncoder
+) -> None:
+    save_pictures(tmp_path, range(3))
+    Image.new("RGB", (20, 20), (128, 128, 128)).save(tmp_path / "001.png")
+    paths = images_of(str(tmp_path))
+    queries, (skip,) = image_queries(paths, Ensemble([tiny, other]))
+    assert [query.name for query in queries] == [paths[0], paths[2]]
+    assert (skip.path, skip.reason) == (paths[1], "model tiny gives it a vector of length 0")
+
+
 @pytest.mark.parametrize("prompt", ["", "   ", "\n\t"])
 def test_an_empty_prompt_is_refused(tiny: OnnxEncoder, prompt: str) -> None:
     with pytest.raises(QueryError, match="empty prompt"):

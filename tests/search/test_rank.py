@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedlab_core.errors import IndexDamagedError
 from embedlab_core.index import reader
+from embedlab_core.index.manifest import ModelRef
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.index.store import Store
+from embedlab_core.index.writer import IndexWriter
 from embedlab_core.search import rank
 from embedlab_core.search.explain import percentiles
 from embedlab_core.search.filters import Filter
@@ -31,8 +35,13 @@ def collections(draw: st.DrawFn) -> tuple[Vectors, list[str]]:
 
 
 def oracle(vectors: Vectors, names: list[str], query: Vectors, k: int) -> list[tuple[str, float]]:
-    """Sort everything by float32(float64 cosine), then by path."""
-    scores = [float(np.float32(sum(float(a) * float(b) for a, b in zip(row, query, strict=True)))) for row in vectors]
+    """Sort everything by float32(float64 cosine), then by path. Equal vectors have cosine 1."""
+
+    def cosine(row: Vectors) -> float:
+        total = sum(float(a) * float(b) for a, b in zip(row, query, strict=True))
+        return 1.0 if np.array_equal(row, query) else float(np.float32(total))
+
+    scores = [cosine(row) for row in vectors]
     return sorted(zip(names, scores, strict=True), key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
@@ -143,3 +152,35 @@ def test_percentiles_equal_the_share_of_scores_not_above(
     rough = all_scores(index, vectors[0])
     assert percentiles(index, vectors[0], rough, scores) == pytest.approx(wanted)
     assert percentiles(index, vectors[0], rough, np.array([-2.0, 2.0], np.float32)) == [0, 100]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38, 5.0])
+@pytest.mark.parametrize("k", [1, 40])
+def test_a_damaged_vector_that_could_win_is_told_with_its_shard(tmp_path: Path, value: float, k: int) -> None:
+    vectors = random_units(40, 16)
+    queries = unit(np.abs(random_units(3, 16, seed=1)))
+    vectors[21] = value
+    index = make_index(tmp_path, vectors, parts=[range(20), range(20, 40)])
+    with pytest.raises(
+        IndexDamagedError,
+        match=r"shards/000001\.npz: .+ \(the vector of 021\.png is not of length 1\); run embed again to repair it$",
+    ):
+        top_k(index, queries, k)
+
+
+def test_scores_of_all_images_are_numbers_or_an_error(tmp_path: Path) -> None:
+    vectors = random_units(40, 16)
+    vectors[21, 3] = np.nan
+    index = make_index(tmp_path, vectors, parts=[range(20), range(20, 40)])
+    with pytest.raises(IndexDamagedError, match=r"shards/000001\.npz: .+ 021\.png is not of length 1"):
+        all_scores(index, vectors[0])
+
+
+@pytest.mark.parametrize("store", ["float16", "int8", "pca:4", "float16+full"])
+def test_compressed_vectors_are_of_length_1_too(tmp_path: Path, store: str) -> None:
+    vectors = random_units(30, 16)
+    make_index(tmp_path, vectors)
+    with IndexWriter(tmp_path, (ModelRef("synthetic", "0" * 12, 16),), ".", Store.parse(store)) as writer:
+        writer.finish(writer.manifest)
+    index = IndexReader.open(tmp_path)
+    assert [len(hits) for hits in top_k(index, vectors[:3], 30)] == [30] * 3

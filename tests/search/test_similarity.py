@@ -38,4 +38,16 @@ def test_a_product_misses_a_cosine_by_no_more_than_is_claimed(dim: int) -> None:
 @pytest.mark.parametrize("dim", [1, 16, 512, 768])
 def test_identical_vectors_score_one(dim: int) -> None:
     vectors = random_units(200, dim)
-    assert np.abs(cosines(vectors, vectors) - 1).max() <= 1e-6
+    assert (cosines(vectors, vectors) == 1).all()
+    # So do they with lengths that a model's own rounding has left.
+    for length in (0.999, 1.001):
+        scaled = vectors * np.float32(length)
+        assert (cosines(scaled, scaled.copy()) == 1).all()
+
+
+def test_vectors_that_differ_in_one_bit_score_what_they_score() -> None:
+    left = random_units(200, 512)
+    right = left.copy()
+    right[:, 7] = np.nextafter(right[:, 7], np.float32(2))
+    exact = (left.astype(np.float64) * right.astype(np.float64)).sum(axis=1)
+    assert np.array_equal(cosines(left, right), exact.astype(np.float32))
