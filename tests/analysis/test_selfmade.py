@@ -1,12 +1,14 @@
 """Pairs that an index labels itself."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+from embedlab_core.analysis import selfmade
 from embedlab_core.analysis.apart import mark_apart
 from embedlab_core.analysis.copies import COPY_KINDS
 from embedlab_core.analysis.selfmade import LEAST_IMAGES, SelfMade, make_pairs
@@ -48,6 +50,15 @@ def index(folder: Path, tmp_path: Path) -> IndexReader:
 
 def made(index: IndexReader, encoder: OnnxEncoder) -> SelfMade:
     return make_pairs(index, Ensemble([encoder]), seed=0, watch=Stopwatch())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fewer_pairs() -> Iterator[None]:
+    """The tiny model finds all pictures alike: many more pairs than there is something to learn from."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("_NEIGHBOURS", 16), ("_FAR", 8), ("_STRANGER_PAIRS", 100)):
+            patch.setattr(selfmade, name, value)
+        yield
 
 
 @pytest.fixture(scope="module")

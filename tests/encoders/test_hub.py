@@ -148,10 +148,13 @@ def test_a_hub_that_fails_costs_one_line_and_little_time(
     assert left == set()
 
 
-def test_a_hub_that_falls_silent_on_the_text_tower_is_not_waited_for_where_it_is_cached(
+def test_a_slow_download_that_moves_goes_through_and_a_cached_text_tower_is_not_waited_for(
     machine: Machine, hub: Hub
 ) -> None:
-    assert machine.run("models", "pull", NAME).code == 0
+    # Every pause is shorter than the client's patience, all of them together are longer.
+    assert float(IMPATIENT["HF_HUB_DOWNLOAD_TIMEOUT"]) > PAUSE
+    with faulty(hub, "slow"):
+        assert machine.run("models", "pull", NAME, **IMPATIENT).code == 0
     assert machine.run("models", "remove", NAME).code == 0
     with faulty(hub, "hang bert"):
         started = time.monotonic()
@@ -159,13 +162,6 @@ def test_a_hub_that_falls_silent_on_the_text_tower_is_not_waited_for_where_it_is
     assert (ran.code, ran.stderr) == (0, "")
     # As long as from a hub that answers, and one timeout.
     assert time.monotonic() - started < 2 * PATIENCE
-
-
-def test_a_slow_download_that_moves_goes_through(machine: Machine, hub: Hub) -> None:
-    """Every pause is shorter than the client's patience, all of them together are longer."""
-    assert float(IMPATIENT["HF_HUB_DOWNLOAD_TIMEOUT"]) > PAUSE
-    with faulty(hub, "slow"):
-        assert machine.run("models", "pull", NAME, **IMPATIENT).code == 0
 
 
 def test_a_running_download_is_left_alone_by_another_pull(machine: Machine, hub: Hub) -> None:
@@ -425,6 +421,7 @@ def test_auto_gives_up_a_download_that_stalls(auto_machine: Machine, tmp_path: P
     (repo / CHECKPOINT).write_bytes(bytes(100_000))
     with serve(tmp_path / "hub") as hub, faulty(hub, "stall"):
         env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_CACHE": str(tmp_path / "hf" / "hub")}
+        env |= IMPATIENT
         started = time.monotonic()
         said = embed(auto_machine, "auto", **env)
     assert time.monotonic() - started < AUTO_STALLS
