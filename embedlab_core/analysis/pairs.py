@@ -1,6 +1,8 @@
 """All pairs of images at or above a cosine, without an n x n matrix."""
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -60,30 +62,43 @@ def pairs_at_least(index: IndexReader, threshold: float) -> Pairs:
     """
     limit = np.float32(threshold)
     screen = heads(index, float(limit)) if len(index) > _SCREENED_ROWS else whole(index)
-    parts = []
-    for left, right in _candidates(screen, limit):
-        scores = cosines(index.vectors(left), index.vectors(right))
-        same = scores >= limit
-        parts.append(Pairs(left[same], right[same], scores[same]))
-    return Pairs.concatenate(parts)
+
+    def strip(top: int) -> Pairs:
+        parts = []
+        for left, right in _candidates(screen, limit, top):
+            scores = cosines(index.vectors(left), index.vectors(right))
+            same = scores >= limit
+            parts.append(Pairs(left[same], right[same], scores[same]))
+        return Pairs.concatenate(parts)
+
+    tops = range(0, len(screen.rows), _TILE_ROWS)
+    if len(tops) <= 1:
+        return Pairs.concatenate([strip(top) for top in tops])
+    from threadpoolctl import threadpool_limits
+
+    # Products this small gain little from BLAS's own threads, and what follows them nothing.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return Pairs.concatenate(list(pool.map(strip, tops)))
 
 
-def _candidates(screen: Screen, limit: np.float32) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Row numbers (m,), (m,) of the pairs that may reach `limit`, a bounded number at a time."""
+def _candidates(
+    screen: Screen, limit: np.float32, top: int
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Row numbers (m,), (m,) of the pairs that may reach `limit`, a bounded number at a time: those of the tile of rows
+    that begins at `top` with each other and all later ones."""
     rows, floor = screen.rows, np.float32(limit - screen.error)
     bounds = np.empty((_TILE_ROWS, _TILE_ROWS), dtype=np.float32)
-    for top in range(0, len(rows), _TILE_ROWS):
-        upper = rows[top : top + _TILE_ROWS]
-        for start in range(top, len(rows), _TILE_ROWS):
-            lower = rows[start : start + _TILE_ROWS]
-            tile = bounds[: len(upper), : len(lower)]
-            np.matmul(upper, lower.T, out=tile)
-            if tile.max() < floor:
-                continue
-            # flatnonzero is several times as fast as nonzero of a matrix.
-            left, right = np.divmod(np.flatnonzero(tile >= floor), len(lower))
-            left, right = left + top, right + start
-            once = left < right
-            left, right = left[once], right[once]
-            for cut in range(0, len(left), _FINISHED_PAIRS):
-                yield left[cut : cut + _FINISHED_PAIRS], right[cut : cut + _FINISHED_PAIRS]
+    upper = rows[top : top + _TILE_ROWS]
+    for start in range(top, len(rows), _TILE_ROWS):
+        lower = rows[start : start + _TILE_ROWS]
+        tile = bounds[: len(upper), : len(lower)]
+        np.matmul(upper, lower.T, out=tile)
+        if tile.max() < floor:
+            continue
+        # flatnonzero is several times as fast as nonzero of a matrix.
+        left, right = np.divmod(np.flatnonzero(tile >= floor), len(lower))
+        left, right = left + top, right + start
+        once = left < right
+        left, right = left[once], right[once]
+        for cut in range(0, len(left), _FINISHED_PAIRS):
+            yield left[cut : cut + _FINISHED_PAIRS], right[cut : cut + _FINISHED_PAIRS]

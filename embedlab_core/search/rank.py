@@ -120,6 +120,9 @@ def decide(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray
     vectors = index.vectors(rows)
     index.require_unit(rows, vectors)
     scores = cosines(np.broadcast_to(query, (rows.size, query.size)), vectors)
+    if rows.size > k:
+        best = scores >= np.partition(scores, -k)[-k]
+        rows, scores = rows[best], scores[best]
     hits = [
         Hit(row, path, score)
         for row, path, score in zip(rows.tolist(), index.paths(rows), scores.tolist(), strict=True)
