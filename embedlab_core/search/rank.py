@@ -3,7 +3,9 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -49,9 +51,7 @@ def exact_candidates(
     scanned = index.scan_queries(queries)
     wanted = RERANK * k if index.reranks else k
     margins = 2 * product_error(scanned.shape[1]) * np.linalg.norm(scanned, axis=1)
-    # BLAS has threads of its own, which speed up the product of many queries. That of one query waits for memory, and
-    # BLAS's threads would wait for each other at every block.
-    threads = min(_CORES, 1 + len(index) // BLOCK_ROWS) if len(scanned) == 1 else 1
+    threads = min(_CORES, 1 + len(index) // BLOCK_ROWS)
 
     def scan(first: int) -> list[_Candidates]:
         candidates = [_Candidates(wanted, float(margin)) for margin in margins]
@@ -71,7 +71,8 @@ def exact_candidates(
                 floors[number] = candidates[number].floor
         return candidates
 
-    with ThreadPoolExecutor(threads) as pool:
+    # BLAS's own threads would wait for each other at every block, and do nothing between the products.
+    with _single_threaded_blas(len(scanned) > 1 and threads > 1), ThreadPoolExecutor(threads) as pool:
         found, *others = pool.map(scan, range(threads))
     for candidates in others:
         for candidate, other in zip(found, candidates, strict=True):
@@ -79,11 +80,19 @@ def exact_candidates(
     return [candidate.rows for candidate in found]
 
 
+def _single_threaded_blas(wanted: bool) -> AbstractContextManager[object]:
+    if not wanted:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return cast(AbstractContextManager[object], threadpool_limits(1, user_api="blas"))
+
+
 def _products(queries: npt.NDArray[np.float32], block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """(q, b), within `product_error`; NaN, without a warning, for damaged vectors."""
     with np.errstate(invalid="ignore", over="ignore"):
         if len(queries) == 1:
-            # einsum starts no threads, and other threads run beside it.
+            # einsum starts no threads, and needs nobody to tell it so.
             one: npt.NDArray[np.float32] = np.einsum("ij,j->i", block, queries[0])
             return one[None]
         return queries @ block.T
