@@ -32,7 +32,7 @@ LEAST_ROWS = 10_000
 # Candidates that are ranked exactly, and the share of the cells that is looked through: on a million 512-d vectors
 # these two reach a recall@10 of 0.99 with a margin (benchmarks/scale.py).
 RERANK = 400
-_PROBED = 5 / 32
+_PROBED = 3 / 16
 # The same share where every image of the index is asked for.
 _JOINED = 1 / 32
 # Cells are searched in so many principal dimensions, as 8-bit integers: 128 bytes an image.
