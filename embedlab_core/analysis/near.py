@@ -34,16 +34,22 @@ class Near:
         """As `pairs_at_least`, without the pairs that were missed."""
         left, columns = np.nonzero(self.scores >= np.float32(threshold))
         right, scores = self.rows[left, columns].astype(np.int64), self.scores[left, columns]
-        found = Pairs(np.minimum(left, right), np.maximum(left, right), scores)
-        return Pairs.union(found, Pairs.concatenate([]))
+        # Most pairs are seen from both sides.
+        return Pairs.union(Pairs(np.minimum(left, right), np.maximum(left, right), scores), Pairs.concatenate([]))
 
     def neighbours(self, labels: npt.NDArray[np.int64], k: int) -> Neighbours:
         """As `nearest_neighbours`; infinite distances also where all that was found is of the image's own group."""
-        distances = np.where(self.rows >= 0, 1.0 - self.scores.astype(np.float64), np.inf)
-        distances[labels[self.rows] == labels[:, None]] = np.inf
-        order = np.argsort(distances, axis=1, kind="stable")[:, : k + SPARE]
-        rows = np.take_along_axis(self.rows, order, 1).astype(np.int64)
-        return Neighbours(k, np.maximum(rows, 0), np.take_along_axis(distances, order, 1))
+        count, width = self.rows.shape
+        width = min(k + SPARE, width)
+        rows, distances = np.empty((count, width), dtype=np.int64), np.empty((count, width))
+        for start in range(0, count, _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            other = (self.rows[block] >= 0) & (labels[self.rows[block]] != labels[block, None])
+            apart = np.where(other, 1.0 - self.scores[block].astype(np.float64), np.inf)
+            order = np.argsort(apart, axis=1, kind="stable")[:, :width]
+            rows[block] = np.take_along_axis(np.maximum(self.rows[block], 0), order, 1)
+            distances[block] = np.take_along_axis(apart, order, 1)
+        return Neighbours(k, rows, distances)
 
 
 def near_images(index: IndexReader) -> Near | None:

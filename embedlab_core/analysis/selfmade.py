@@ -1,6 +1,7 @@
 """Labelled pairs that an index makes of itself: copies of its own images, and how its likest images compare."""
 
 import hashlib
+import logging
 import math
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ from embedlab_core.images.decode import PixelSpec, decode_image, decode_picture
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch
 from embedlab_core.search.similarity import cosines
+
+log = logging.getLogger(__name__)
 
 # Images needed for a figure that is worth its name: 50 have 350 copies.
 LEAST_IMAGES = 50
@@ -65,7 +68,7 @@ def make_pairs(index: IndexReader, ensemble: Ensemble, seed: int, watch: Stopwat
 
     Raises DuplicatesError if fewer than LEAST_IMAGES images are there to be read.
     """
-    order = np.random.default_rng(seed).permutation(len(index))
+    order = _shuffled(index, seed)
     with watch.stage("encode"):
         places, copies = _copy_scores(index, ensemble, order[:_COPIED_IMAGES], seed)
     if len(copies) < LEAST_IMAGES:
@@ -73,6 +76,8 @@ def make_pairs(index: IndexReader, ensemble: Ensemble, seed: int, watch: Stopwat
             f"{index.directory}: {len(copies)} images could be read, and calibrating without labels takes "
             f"{LEAST_IMAGES}; give labelled pairs with --pairs, or a number as --dup-threshold"
         )
+    if missing := len(order[:_COPIED_IMAGES]) - len(copies):
+        log.warning("%s: %d images are gone, or not what was embedded; they are left out", index.directory, missing)
     floor = np.quantile(copies, _LOST_COPIES).astype(np.float32)
     with watch.stage("compare"):
         own, compared = _own_pairs(index, order[:_COMPARED_IMAGES], floor)
@@ -83,6 +88,13 @@ def make_pairs(index: IndexReader, ensemble: Ensemble, seed: int, watch: Stopwat
         units=np.repeat(places, copies.shape[1]),
     )
     return SelfMade(joined(made.take(made.scores >= floor), own), copies)
+
+
+def _shuffled(index: IndexReader, seed: int) -> npt.NDArray[np.int64]:
+    """All row numbers in an order that depends on the contents of the images, not on the shards they lie in."""
+    digests = np.concatenate([np.empty((0, 8), np.uint8), *(shard.sha256[:, :8] for shard in index.shards)])
+    salt = np.random.default_rng(seed).integers(2**64, dtype=np.uint64)
+    return np.argsort(np.ascontiguousarray(digests).view(np.uint64).ravel() ^ salt, kind="stable")
 
 
 def _copy_scores(

@@ -90,13 +90,30 @@ def test_a_pair_that_a_person_told_apart_is_one_of_strangers_and_all_else_is_as_
     assert np.sort(again.pairs.scores).tobytes() == np.sort(found.pairs.scores).tobytes()
 
 
-def test_images_that_are_gone_or_changed_are_left_out(folder: Path, tmp_path: Path, tiny: OnnxEncoder) -> None:
+def test_pairs_do_not_depend_on_the_runs_an_index_was_made_in(
+    found: SelfMade, folder: Path, tmp_path: Path, tiny: OnnxEncoder
+) -> None:
+    for part in ("00[3-9].png", "*.png"):
+        for path in sorted((folder / "images").glob(part)):
+            (tmp_path / "images").mkdir(exist_ok=True)
+            shutil.copy(path, tmp_path / "images")
+        embed_images(tmp_path / "images", tmp_path / "index", tiny)
+    again = made(IndexReader.open(tmp_path / "index"), tiny)
+    assert again.copies.tobytes() == found.copies.tobytes()
+    assert np.sort(again.pairs.scores).tobytes() == np.sort(found.pairs.scores).tobytes()
+    assert own(again) == own(found)
+
+
+def test_images_that_are_gone_or_changed_are_counted_and_left_out(
+    folder: Path, tmp_path: Path, tiny: OnnxEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
     shutil.copytree(folder / "images", tmp_path / "images")
     embed_images(tmp_path / "images", tmp_path / "index", tiny)
     (tmp_path / "images" / "003.png").unlink()
     detailed(99).save(tmp_path / "images" / "004.png")
     index = IndexReader.open(tmp_path / "index")
     assert made(index, tiny).copies.shape[0] == IMAGES - 2
+    assert "2 images are gone, or not what was embedded; they are left out" in caplog.text
     (tmp_path / "images" / "005.png").unlink()
     with pytest.raises(DuplicatesError, match=f"49 images could be read, .* takes {LEAST_IMAGES}"):
         made(index, tiny)
