@@ -71,6 +71,12 @@ class IndexReader:
         scaled: npt.NDArray[np.float32] = projected / np.linalg.norm(projected.sum(axis=0))
         return scaled
 
+    def as_queries(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """The vectors (n, d) of the given row numbers as searches take them: of a "pca" store back in the space of the
+        model, where `scan_queries` finds them again."""
+        vectors = self.vectors(rows)
+        return vectors if self.projection is None or self.reranks else vectors @ self.projection
+
     def blocks(
         self, block_rows: int = BLOCK_ROWS, *, first: int = 0, step: int = 1
     ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:

@@ -45,7 +45,7 @@ def bench_ann(index: IndexReader, queries: int, k: int, rerank: int) -> AnnBench
         )
     if rerank <= k:
         raise QueryError(f"--rerank {rerank} is not above --k {k}; rank more than are counted")
-    vectors = index.vectors(np.linspace(0, len(index) - 1, min(queries, len(index))).astype(np.int64))
+    vectors = index.as_queries(np.linspace(0, len(index) - 1, min(queries, len(index))).astype(np.int64))
     exact_ms, ann_ms, recalls = [], [], []
     for query in vectors:
         # One more than asked for: the image itself is the first of both.

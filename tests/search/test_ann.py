@@ -11,7 +11,10 @@ from filelock import FileLock
 
 from embedlab_core import Index
 from embedlab_core.errors import QueryError
+from embedlab_core.index.manifest import ModelRef
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.index.store import Store
+from embedlab_core.index.writer import IndexWriter
 from embedlab_core.search import ann as ann_module
 from embedlab_core.search.ann import DESCRIPTION, FILE, LEAST_ROWS, AnnIndex
 from embedlab_core.search.filters import Filter
@@ -126,6 +129,15 @@ def test_a_small_index_has_none(tmp_path: Path) -> None:
     assert not (tmp_path / FILE).exists()
     with pytest.raises(QueryError, match="20 images are searched exactly"):
         Index.open(tmp_path).bench_ann()
+
+
+@pytest.mark.parametrize("store", ["pca:8", "pca:8+full", "int8", "float16"])
+def test_a_compressed_index_can_be_benched(tmp_path: Path, store: str) -> None:
+    with IndexWriter(tmp_path, (ModelRef("synthetic", "0" * 12, 32),), ".", Store.parse(store)) as writer:
+        writer.append(make_rows(clustered(LEAST_ROWS, 32), [f"{row:05d}.png" for row in range(LEAST_ROWS)]))
+        writer.finish(writer.manifest)
+    bench = Index.open(tmp_path).bench_ann(queries=5)
+    assert 0.9 <= bench.recall <= 1
 
 
 def test_the_bench_tells_what_is_lost(index: IndexReader) -> None:
