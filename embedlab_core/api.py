@@ -14,14 +14,10 @@ from embedlab_core.analysis.apart import mark_apart
 from embedlab_core.analysis.calibration import Calibration, Source, fit, save_calibration, with_copies
 from embedlab_core.analysis.check import CheckedFile, check_files
 from embedlab_core.analysis.clusters import Cluster, cluster_images, vocabulary
-from embedlab_core.analysis.copies import COPY_KINDS
-from embedlab_core.analysis.curves import curves_of, write_curves
 from embedlab_core.analysis.duplicates import STRICT, DuplicateOptions, find_duplicates
-from embedlab_core.analysis.labelled import pairs_of_file
 from embedlab_core.analysis.labels import Labelling, label_images
 from embedlab_core.analysis.plan import Plan, make_plan, write_plan
 from embedlab_core.analysis.quality import QualityReport, quality_report
-from embedlab_core.analysis.selfmade import make_pairs
 from embedlab_core.analysis.thresholds import Threshold
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.folders import model_of_index
@@ -161,6 +157,12 @@ class Index:
         From labelled pairs (CSV: path_a, path_b, same), else from copies made of the index's own images and from how
         its likest images compare. Leaves calibration.json and curves in the index. Raises DuplicatesError.
         """
+        # 10 ms that the other commands need not pay.
+        from embedlab_core.analysis.copies import COPY_KINDS
+        from embedlab_core.analysis.curves import curves_of, write_curves
+        from embedlab_core.analysis.labelled import pairs_of_file
+        from embedlab_core.analysis.selfmade import make_pairs
+
         with self._recorded("calibrate") as watch:
             index = fused_index(self.reader)
             if pairs_file is None:

@@ -61,17 +61,19 @@ class Calibration:
     probabilities: tuple[float, ...] = ()
 
     def probability(self, cosine: float) -> float:
-        """That two images of this cosine are duplicates, if they are drawn as those that were calibrated on."""
-        return float(np.interp(cosine, self.cosines, self.probabilities))
+        """That two images of this cosine are duplicates, if they are drawn as those that were calibrated on; 0 below
+        the lowest cosine of those."""
+        return float(np.interp(cosine, self.cosines, self.probabilities, left=0.0))
 
 
 def fit(index: IndexReader, pairs: LabelledPairs, source: Source, wanted: float, seed: int) -> Calibration:
     """The lowest threshold at which the pairs at or above it have the precision `wanted`, and isotonic regression
     (Zadrozny & Elkan 2002) of the truth on the cosine.
 
-    Raises DuplicatesError if only one kind of pair is there, there are too few, or no threshold is precise enough.
+    Raises DuplicatesError if there are too few labels of either kind, or no threshold is precise enough.
     """
-    _check(pairs, source, wanted)
+    if source == "labels":
+        _require_enough(pairs, wanted)
     order = np.lexsort((pairs.same, -pairs.scores))
     pairs = pairs.take(order)
     threshold = lowest_threshold(pairs, wanted)
@@ -162,9 +164,7 @@ def load_calibration(index: IndexReader) -> Calibration | None:
     return calibration
 
 
-def _check(pairs: LabelledPairs, source: Source, wanted: float) -> None:
-    if source == "copies":
-        return
+def _require_enough(pairs: LabelledPairs, wanted: float) -> None:
     # One wrong pair among fewer would already be too many.
     needed = max(LEAST_PAIRS, round(1 / max(1 - wanted, 1e-9)))
     for kind, count, least in (

@@ -41,7 +41,7 @@ def curves_of(pairs: LabelledPairs) -> Curves:
     )
 
 
-def write_curves(directory: Path, curves: Curves, threshold: float) -> tuple[Path, ...]:
+def write_curves(directory: Path, curves: Curves, threshold: float) -> None:
     """calibration.csv and two pictures, in which `threshold` is marked. Raises IndexWriteError."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -53,7 +53,6 @@ def write_curves(directory: Path, curves: Curves, threshold: float) -> tuple[Pat
     labels = ("false positive rate", "true positive rate")
     _draw(directory / ROC, curves.false_positive_rate, curves.recall, labels, marked, threshold)
     _draw(directory / PRECISION_RECALL, curves.recall, curves.precision, ("recall", "precision"), marked, threshold)
-    return directory / CURVES, directory / ROC, directory / PRECISION_RECALL
 
 
 def _draw(path: Path, x: _Values, y: _Values, labels: tuple[str, str], marked: int, threshold: float) -> None:

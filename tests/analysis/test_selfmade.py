@@ -10,6 +10,7 @@ from PIL import Image, ImageEnhance
 
 from embedlab_core.analysis import selfmade
 from embedlab_core.analysis.apart import mark_apart
+from embedlab_core.analysis.calibration import fit
 from embedlab_core.analysis.copies import COPY_KINDS
 from embedlab_core.analysis.selfmade import LEAST_IMAGES, SelfMade, make_pairs
 from embedlab_core.encoders.ensemble import Ensemble
@@ -102,6 +103,24 @@ def test_pairs_do_not_depend_on_the_runs_an_index_was_made_in(
     assert again.copies.tobytes() == found.copies.tobytes()
     assert np.sort(again.pairs.scores).tobytes() == np.sort(found.pairs.scores).tobytes()
     assert own(again) == own(found)
+
+
+def test_a_folder_without_likely_pairs_has_only_its_copies(
+    folder: Path, tmp_path: Path, tiny: OnnxEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "images").mkdir()
+    for seed in range(LEAST_IMAGES):
+        shutil.copy(folder / "images" / f"{seed:03d}.png", tmp_path / "images")
+    embed_images(tmp_path / "images", tmp_path / "index", tiny)
+    monkeypatch.setattr(selfmade, "_LOST_COPIES", 0.99)
+    index = IndexReader.open(tmp_path / "index")
+    pairs = made(index, tiny).pairs
+    assert len(pairs) > 0
+    assert pairs.same.all()
+    found = fit(index, pairs, "copies", 0.99, seed=0)
+    assert found.threshold.value == pairs.scores.min()
+    assert found.probability(found.threshold.value) == 1
+    assert found.probability(found.threshold.value - 0.01) == 0
 
 
 def test_images_that_are_gone_or_changed_are_counted_and_left_out(
