@@ -2,7 +2,8 @@
 
 Two pretrained towers with trained heads, one space of 512-d unit vectors:
 
-    pixels -> EfficientNet-Lite (ImageNet) -> pooled features -> meaning (384-d, unit), looks (127-d, unit), a constant
+    pixels -> EfficientNet-Lite (ImageNet) -> pooled features -> meaning (384-d, unit), looks (119-d, unit)
+           -> brightness -> its lowest waves (8-d), and a constant
     ids    -> MiniLM-L6 (sentences)        -> mean pooling    -> meaning (384-d, unit), zeros
 
 The lower parts of both towers stay frozen; what they give is kept in files of the work folder. The heads are trained
@@ -26,7 +27,7 @@ from lite_lib.copies import TRUE_VIEWS, VIEWS
 from lite_lib.curves import draw_curves
 from lite_lib.folder import Description, check_batches, write_model_json
 from lite_lib.graph import Geometry, save_image, save_text
-from lite_lib.judge import LOOKS_SHARE
+from lite_lib.judge import LAYOUT_SHARE, LOOKS_SHARE
 from lite_lib.prepare import Prepared, mean_vectors, prepare, raw_threshold
 from lite_lib.quality import DUPLICATE, measure_quality
 from lite_lib.train import FrozenSource, Model, Phase, Recipe, TunedSource, train
@@ -60,7 +61,7 @@ def build(args: argparse.Namespace) -> None:
     model = fit(ready, args.work, args.seed)
     raw = raw_threshold(ready, model)
     b = (DUPLICATE - raw) / (1 - DUPLICATE)
-    geometry = Geometry(LOOKS_SHARE, math.atan(math.sqrt(b)))
+    geometry = Geometry(LOOKS_SHARE, LAYOUT_SHARE, math.atan(math.sqrt(b)))
     args.out.mkdir(parents=True, exist_ok=True)
     save_image(args.out / "image.onnx", model.tower, model.meaning, model.looks, geometry)
     save_text(args.out / "text.onnx", model.sentences, model.text)
@@ -81,8 +82,7 @@ def fit(ready: Prepared, work: Path, seed: int) -> Model:
         tuned = TunedSource(
             tower=model.tower,
             sentences=model.sentences,
-            maps=ready.maps,
-            means=ready.means,
+            seen=ready.seen,
             states=ready.states,
             rows=ready.train,
             prototypes=ready.prototypes,
@@ -97,7 +97,7 @@ def fit(ready: Prepared, work: Path, seed: int) -> Model:
 
 def describe(args: argparse.Namespace, ready: Prepared, model: Model, raw: float, geometry: Geometry) -> None:
     """Measure the files of the folder as they will be used; write model.json and the card."""
-    across = geometry.parts[0]
+    across = math.cos(geometry.phi) * geometry.lengths[0]
     described = Description(
         tower=args.tower,
         logit_scale=model.scale.exp().item() / across,

@@ -17,7 +17,7 @@ HashUse = Literal["none", "upright", "turned"]
 # Bits of 64 in which the hashes of a copy may differ. Some photos of different things are as near as this, so the
 # embedding has to agree roughly: its cosine may be at most this much below the threshold.
 HASH_BITS = 12
-COSINE_SLACK = 0.35
+COSINE_SLACK = 0.2
 # Standard deviation of luma under which an image has no structure that a hash could compare.
 _BLANK_CONTRAST = 5.0
 _BLOCK_ROWS = 2048

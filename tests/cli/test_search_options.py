@@ -158,11 +158,11 @@ def test_sixels_draw_every_pixel_in_its_colour() -> None:
 
 
 def test_a_photograph_and_a_prompt_find_what_neither_finds_alone(grader: Grader) -> None:
-    """The one line drawing of a cat, by a photograph of a cat and "a line drawing"."""
+    """The one drawing of a cat, by a photograph of a cat and "a sketch"."""
 
     def found(*args: str) -> bool:
         (document,) = documents(grader.run("search", "--index", "./index", "--json", *args).stdout)
         return "114.png" in [Path(hit["path"]).name for hit in document["results"]]
 
-    cat, drawing = ["--query", "assets/queries/q1.jpg"], ["--q-text", "a line drawing"]
-    assert [found(*cat), found(*drawing), found("--combine", *cat, *drawing)] == [False, False, True]
+    cat, sketch = ["--query", "assets/queries/q1.jpg"], ["--q-text", "2:a sketch"]
+    assert [found(*cat), found(*sketch), found("--combine", *cat, *sketch)] == [False, False, True]

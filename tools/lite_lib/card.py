@@ -10,7 +10,7 @@ from lite_lib.copybench import COPIED, ORIGINALS, TRANSFORMS
 from lite_lib.items import HELD_OUT, Item
 from lite_lib.quality import DUPLICATE, Quality
 
-FIRST_EDITION = Path(__file__).with_name("first_edition.json")
+EDITIONS = Path(__file__).with_name("editions.json")  # figures of those before, by the names of Quality.figures
 THRESHOLDS = (0.88, 0.90, 0.92, 0.94, 0.96)
 
 
@@ -26,9 +26,12 @@ class Build:
 
 def write_card(path: Path, template: Path, build: Build, quality: Quality) -> None:
     """Fill the template with what was measured on the shipped files."""
-    first = json.loads(FIRST_EDITION.read_text("utf-8"))
+    editions = json.loads(EDITIONS.read_text("utf-8")).values()
     figures = quality.figures()
-    rows = [f"| {name} | {first[name]:.1f} | {value:.1f} |" for name, value in figures.items()]
+    rows = [
+        "| " + " | ".join([name, *(f"{edition[name]:.1f}" for edition in editions), f"{value:.1f}"]) + " |"
+        for name, value in figures.items()
+    ]
     trade = []
     for threshold in THRESHOLDS:
         precision, recall, f1 = quality.pairs.at(threshold)

@@ -39,33 +39,54 @@ def session(path: Path, threads: int = 1) -> ort.InferenceSession:
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def image_maps(
+@dataclass(frozen=True)
+class Frozen:
+    """What the frozen part of the image tower gives: maps float16 (n, c, h, w), means (n, m) and layouts (n, 8)."""
+
+    maps: npt.NDArray[np.float16]
+    means: Array
+    layouts: Array
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __getitem__(self, rows: Numbers | slice) -> "Frozen":
+        """Those rows, read into memory."""
+        return Frozen(np.array(self.maps[rows]), np.array(self.means[rows]), np.array(self.layouts[rows]))
+
+
+def frozen_part(
     folder: Path, name: str, bottom: Path, count: int, pixels: Callable[[int], Pixels], workers: int
-) -> tuple[npt.NDArray[np.float16], Array]:
-    """Images 0 .. count-1, made by `pixels`, through `bottom` -> float16 maps (count, c, h, w), means (count, m).
-
-    Read from files of `folder` called after `name` where they exist.
-    """
+) -> Frozen:
+    """Images 0 .. count-1, made by `pixels`, through `bottom`; from files of `folder` called after `name` if there."""
     sessions = [session(bottom) for _ in range(workers)]
-    outputs: list[tuple[Array, Array]] = []
+    outputs: list[Frozen] = []
 
-    def work(worker: int) -> list[tuple[int, npt.NDArray[np.float16], Array]]:
+    def work(worker: int) -> list[tuple[int, Frozen]]:
         out = []
         for start in range(worker * 8, count, workers * 8):
             batch = np.stack([pixels(i) for i in range(start, min(start + 8, count))])
-            maps, means = sessions[worker].run(None, {"pixels": batch})
-            out.append((start, maps.astype(np.float16), means))
+            maps, means, layouts = sessions[worker].run(None, {"pixels": batch})
+            out.append((start, Frozen(maps.astype(np.float16), means, layouts)))
         return out
 
-    def run() -> tuple[npt.NDArray[np.float16], Array]:
+    def run() -> Frozen:
         if not outputs:
             with ThreadPoolExecutor(workers) as pool:
-                parts = sorted((part for done in pool.map(work, range(workers)) for part in done), key=lambda p: p[0])
-            outputs.append((np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])))
+                found = sorted((part for done in pool.map(work, range(workers)) for part in done), key=lambda p: p[0])
+            parts = [part for _, part in found]
+            outputs.append(
+                Frozen(
+                    np.concatenate([part.maps for part in parts]),
+                    np.concatenate([part.means for part in parts]),
+                    np.concatenate([part.layouts for part in parts]),
+                )
+            )
         return outputs[0]
 
-    maps = cached(folder / f"{name}-top.npy", lambda: run()[0])
-    return maps, cached(folder / f"{name}-means.npy", lambda: run()[1])
+    maps = cached(folder / f"{name}-top.npy", lambda: run().maps)
+    means = cached(folder / f"{name}-means.npy", lambda: run().means)
+    return Frozen(maps, means, cached(folder / f"{name}-layouts.npy", lambda: run().layouts))
 
 
 @dataclass(frozen=True)

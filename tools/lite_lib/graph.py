@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from lite_lib.copies import SIZE
-from lite_lib.heads import DIM, LOOKS, Head
+from lite_lib.heads import DIM, LAYOUT, LOOKS, Head
+from lite_lib.layout import FAINT, LUMA, THUMB, waves
 from lite_lib.towers import Convolution, ImageTower, Layer, TextTower
 
 Array = npt.NDArray[np.float32]
@@ -72,15 +73,27 @@ class ImageGraph(Graph):
         x = self.op("Conv", x, kernel, bias, strides=strides, pads=pads, group=layer.groups)
         return self.op("Clip", x, self.zero, self.six) if layer.clip else x
 
-    def bottom(self) -> str:
-        """What the frozen blocks give (b, c, h, w)."""
+    def pixels(self) -> str:
+        """The picture (b, 3, 224, 224), from -1 to 1."""
         x = self.op("Cast", self.op("Transpose", "pixels", perm=[0, 3, 1, 2]), to=TensorProto.FLOAT)
-        x = self.op("Sub", self.op("Div", x, self.const(127.5)), self.const(1.0))
+        return self.op("Sub", self.op("Div", x, self.const(127.5)), self.const(1.0))
+
+    def layout(self, x: str) -> str:
+        """Where the picture x is light and dark (b, LAYOUT), at most 1 long."""
+        gray = self.op("Conv", x, self.const(np.reshape(LUMA, (1, 3, 1, 1))))
+        cell = [SIZE // THUMB] * 2
+        thumb = self.op("AveragePool", gray, kernel_shape=cell, strides=cell)
+        found = self.op("Flatten", self.op("Conv", thumb, self.const(waves()[:, None])))
+        square = self.op("ReduceSumSquare", found, axes=[1], keepdims=1)
+        return self.op("Div", found, self.op("Sqrt", self.op("Add", square, self.const(FAINT**2))))
+
+    def bottom(self, x: str) -> str:
+        """What the frozen blocks make of the picture x (b, c, h, w)."""
         return self.through(self.convolution(x, self.tower.stem), 0, self.tower.cut)
 
-    def features(self) -> str:
-        """The tower's features (b, c, 1, 1)."""
-        x = self.through(self.bottom(), self.tower.cut, len(self.tower.blocks))
+    def features(self, x: str) -> str:
+        """The tower's features of the picture x (b, c, 1, 1)."""
+        x = self.through(self.bottom(x), self.tower.cut, len(self.tower.blocks))
         x = self.convolution(x, self.tower.last)
         return self.op("Concat", self.op("GlobalAveragePool", x), *self.pooled, axis=1)
 
@@ -97,48 +110,57 @@ class ImageGraph(Graph):
 
 
 def save_bottom(path: Path, tower: ImageTower) -> None:
-    """The frozen part of the tower: outputs "map" (b, c, h, w) and "means" (b, m)."""
+    """The frozen part of the tower: outputs "map" (b, c, h, w), "means" (b, m) and "layout" (b, LAYOUT)."""
     graph = ImageGraph("bottom", tower)
-    x = graph.bottom()
+    pixels = graph.pixels()
+    x = graph.bottom(pixels)
     means = graph.op("Flatten", graph.op("Concat", *graph.pooled, axis=1))
-    graph.save(path, PIXELS, {"map": (x, ["b", "c", "h", "w"]), "means": (means, ["b", "m"])})
+    results: dict[str, tuple[str, list[int | str]]] = {
+        "map": (x, ["b", "c", "h", "w"]),
+        "means": (means, ["b", "m"]),
+        "layout": (graph.layout(pixels), ["b", LAYOUT]),
+    }
+    graph.save(path, PIXELS, results)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How an image vector is put together: [cos(phi) sqrt(1 - looks) meaning, cos(phi) sqrt(looks) looks, sin(phi)].
+    """How an image vector is put together: [cos(phi) v, sin(phi)] with v = [sqrt(1 - looks - layout) meaning,
+    sqrt(looks) looks, sqrt(layout) layout].
 
-    looks: the share of the looks in a cosine between images. phi: of the constant coordinate, which maps such a cosine
+    looks, layout: their shares of a cosine between images. phi: of the constant coordinate, which maps such a cosine
     c to (c + b) / (1 + b), b = tan(phi)^2: it changes no ranking.
     """
 
     looks: float
+    layout: float
     phi: float
 
     @property
-    def parts(self) -> tuple[float, float, float]:
-        """Lengths of the three parts."""
-        across = math.cos(self.phi)
-        return across * math.sqrt(1 - self.looks), across * math.sqrt(self.looks), math.sin(self.phi)
+    def lengths(self) -> tuple[float, float, float]:
+        """Of meaning, looks and layout within v."""
+        return math.sqrt(1 - self.looks - self.layout), math.sqrt(self.looks), math.sqrt(self.layout)
 
 
 def save_image(path: Path, tower: ImageTower, meaning: Head, looks: Head, geometry: Geometry) -> None:
     """image.onnx. The heads are 1 x 1 convolutions on (b, c, 1, 1), which ONNX Runtime runs image by image, so that a
     vector is the same bit for bit in any batch; a matrix product over the batch would not be."""
     graph = ImageGraph("image", tower)
-    features = graph.features()
+    pixels = graph.pixels()
+    features = graph.features(pixels)
 
-    def applied(head: Head, length: float) -> str:
+    def applied(head: Head) -> str:
         first, bias, down, shift = head.matrices()
         both = graph.op("Conv", features, graph.half(first[:, :, None, None]), graph.const(bias))
         linear, hidden = graph.op("Split", both, graph.const(_widths(head), np.int64), outputs=2, axis=1).split()
         hidden = graph.op("Conv", graph.op("Relu", hidden), graph.half(down[:, :, None, None]), graph.const(shift))
-        unit = graph.op("LpNormalization", graph.op("Flatten", graph.op("Add", linear, hidden)), axis=1, p=2)
-        return graph.op("Mul", unit, graph.const(length))
+        return graph.op("LpNormalization", graph.op("Flatten", graph.op("Add", linear, hidden)), axis=1, p=2)
 
-    first, second, constant = geometry.parts
-    vector = graph.op("Concat", applied(meaning, first), applied(looks, second), axis=1)
-    vector = graph.op("Pad", vector, graph.const([0, 0, 0, 1], np.int64), graph.const(constant))
+    parts = zip((applied(meaning), applied(looks), graph.layout(pixels)), geometry.lengths, strict=True)
+    vector = graph.op("Concat", *(graph.op("Mul", part, graph.const(length)) for part, length in parts), axis=1)
+    vector = graph.op("LpNormalization", vector, axis=1, p=2)  # the layout of a faint image is short
+    vector = graph.op("Mul", vector, graph.const(math.cos(geometry.phi)))
+    vector = graph.op("Pad", vector, graph.const([0, 0, 0, 1], np.int64), graph.const(math.sin(geometry.phi)))
     graph.save(path, PIXELS, {"embedding": (vector, ["b", DIM])})
 
 
@@ -151,7 +173,7 @@ def save_text(path: Path, tower: TextTower, head: Head) -> None:
     linear, hidden = graph.op("Split", both, graph.const(_widths(head), np.int64), outputs=2, axis=1).split()
     hidden = graph.op("Add", graph.op("MatMul", graph.op("Relu", hidden), graph.half(down.T)), graph.const(shift))
     unit = graph.op("LpNormalization", graph.op("Add", linear, hidden), axis=1, p=2)
-    vector = graph.op("Pad", unit, graph.const([0, 0, 0, LOOKS + 1], np.int64), graph.const(0.0))
+    vector = graph.op("Pad", unit, graph.const([0, 0, 0, LOOKS + LAYOUT + 1], np.int64), graph.const(0.0))
     graph.save(path, IDS, {"embedding": (vector, ["b", DIM])})
 
 

@@ -11,8 +11,9 @@ from torch.nn import functional
 Array = npt.NDArray[np.float32]
 
 MEANING = 384  # coordinates that images share with texts
-LOOKS = 127  # coordinates of images alone, which tell copies from images alike; text vectors are 0 there
-DIM = MEANING + LOOKS + 1  # and the constant coordinate
+LOOKS = 119  # coordinates of images alone, which tell copies from images alike; text vectors are 0 there
+LAYOUT = 8  # and where an image is light and dark
+DIM = MEANING + LOOKS + LAYOUT + 1  # and the constant coordinate
 
 
 @dataclass(frozen=True)

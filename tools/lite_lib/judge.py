@@ -3,35 +3,34 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch.nn import functional
 
 from lite_lib.copybench import Pairs, Photo, pairs
-from lite_lib.features import Numbers, States
+from lite_lib.features import Frozen, Numbers, States
+from lite_lib.graph import Geometry
+from lite_lib.heads import LAYOUT
 from lite_lib.items import Item
 from lite_lib.measure import Array, recall
 from lite_lib.train import Model, image_top, text_top
 
-LOOKS_SHARE = 0.3  # of a cosine between images
+LOOKS_SHARE, LAYOUT_SHARE = 0.4, 0.04  # of a cosine between images
 
 
 @dataclass
 class Held:
-    """Maps and means of the held-out images and of the copies among `photos`; the number of each text."""
+    """seen, copies: the held-out images and the copies among `photos`. numbers: of each text."""
 
     items: list[Item]
-    maps: Tensor
-    means: Tensor
-    copy_maps: Tensor
-    copy_means: Tensor
+    seen: Frozen
+    copies: Frozen
     photos: list[Photo]
     states: States
     numbers: dict[str, int]
 
     def judge(self, model: Model) -> dict[str, float]:
         """Text-to-image recall on Flickr8k and screens, and the F1 of copies."""
-        vectors = image_vectors(model, self.maps, self.means)
+        vectors = image_vectors(model, self.seen)
         figures = {}
         for name, captions in (("flickr8k", 5), ("ui_docs", 1)):
             own = [k for k, item in enumerate(self.items) if item.set == name]
@@ -44,23 +43,24 @@ class Held:
 
     def pairs(self, model: Model, vectors: Array) -> Pairs:
         flickr = vectors[[item.set == "flickr8k" for item in self.items]]
-        return pairs(np.concatenate([flickr, image_vectors(model, self.copy_maps, self.copy_means)]), self.photos)
+        return pairs(np.concatenate([flickr, image_vectors(model, self.copies)]), self.photos)
 
     @torch.no_grad()
     def embed(self, model: Model, texts: list[str]) -> Array:
-        """-> (n, 511); 0 in the coordinates of looks."""
+        """-> (n, 511); 0 in the coordinates of looks and layout."""
         numbers: Numbers = np.array([self.numbers[text] for text in texts])
         t = model.text(text_top(model.sentences, self.states, numbers)).numpy()
-        return np.pad(t, ((0, 0), (0, model.looks.linear.out_features)))
+        return np.pad(t, ((0, 0), (0, model.looks.linear.out_features + LAYOUT)))
 
 
 @torch.no_grad()
-def image_vectors(model: Model, maps: npt.NDArray[np.float16] | Tensor, means: Array | Tensor) -> Array:
-    """Cached maps (n, c, h, w) and means (n, m) -> unit vectors (n, 511): meaning, then looks."""
+def image_vectors(model: Model, seen: Frozen) -> Array:
+    """-> unit vectors (n, 511): meaning, looks, layout."""
+    lengths = Geometry(LOOKS_SHARE, LAYOUT_SHARE, 0.0).lengths
     parts = []
-    for start in range(0, len(maps), 128):
-        part = slice(start, start + 128)
-        features = image_top(model.tower, torch.as_tensor(maps[part]), torch.as_tensor(means[part]))
-        meaning, looks = model.meaning(features), model.looks(features)
-        parts.append(torch.cat([(1 - LOOKS_SHARE) ** 0.5 * meaning, LOOKS_SHARE**0.5 * looks], 1))
-    return torch.cat(parts).numpy()
+    for start in range(0, len(seen), 128):
+        some = seen[start : start + 128]
+        features = image_top(model.tower, torch.from_numpy(some.maps), torch.from_numpy(some.means))
+        found = model.meaning(features), model.looks(features), torch.from_numpy(some.layouts)
+        parts.append(torch.cat([length * part for length, part in zip(lengths, found, strict=True)], 1))
+    return functional.normalize(torch.cat(parts)).numpy()

@@ -15,7 +15,7 @@ from torch import Tensor
 from lite_lib.copies import COPY_KINDS, VIEWS, Pixels, copy_pixels, view
 from lite_lib.copybench import photo_pixels, photos
 from lite_lib.drawings import synthetic_items
-from lite_lib.features import Numbers, States, cached, image_maps, text_states
+from lite_lib.features import Frozen, Numbers, States, cached, frozen_part, text_states
 from lite_lib.graph import Geometry, save_bottom
 from lite_lib.items import DRAWS, Item, held_out, read_items
 from lite_lib.judge import Held, image_vectors
@@ -30,12 +30,12 @@ Array = npt.NDArray[np.float32]
 
 HEAD_VIEWS = (0, 3)  # the views on which the heads are trained while the towers are frozen
 PRECISION = 0.99  # of pairs of photos and copies at the duplicate threshold
-MILD_PRECISION = 0.98  # of mild copies against the nearest different images there
+MILD_PRECISION = 0.963  # of mild copies against the nearest different images there
 
 
 @dataclass
 class Prepared:
-    """maps, means: of each view of every item. features (2, n, d): of the training images and the prototypes."""
+    """seen: each view of every item. features (2, n, d): of the training images and the prototypes."""
 
     items: list[Item]
     train: Numbers
@@ -43,10 +43,8 @@ class Prepared:
     tower: ImageTower
     sentences: TextTower
     tokenizer: Tokenizer
-    maps: list[npt.NDArray[np.float16]]
-    means: list[Array]
-    mild_maps: npt.NDArray[np.float16]
-    mild_means: Array
+    seen: list[Frozen]
+    mild: Frozen
     states: States
     features: Tensor
     text_features: Tensor
@@ -66,8 +64,8 @@ def prepare(data: Path, work: Path, number: int, threads: int, seed: int) -> Pre
     bottom = work / f"bottom{number}.onnx"
     save_bottom(bottom, tower)
 
-    def run(name: str, count: int, pixels: Callable[[int], Pixels]) -> tuple[npt.NDArray[np.float16], Array]:
-        return image_maps(work, f"{name}-{number}", bottom, count, pixels, threads)
+    def run(name: str, count: int, pixels: Callable[[int], Pixels]) -> Frozen:
+        return frozen_part(work, f"{name}-{number}", bottom, count, pixels, threads)
 
     pixels = cached(work / "pixels.npy", lambda: np.stack([view(item, 0, seed) for item in items]))
     groups = cached(work / "groups.npy", lambda: near_equal(pixels))
@@ -83,10 +81,9 @@ def prepare(data: Path, work: Path, number: int, threads: int, seed: int) -> Pre
     states = text_states(work / "states.npy", sentences, tokenizer, texts)
     text_features = torch.from_numpy(cached(work / "text-features.npy", lambda: _sentences(sentences, states)).copy())
 
-    features = torch.stack([_features(tower, *(part[train] for part in views[k])) for k in HEAD_VIEWS])
+    features = torch.stack([_features(tower, views[k][train]) for k in HEAD_VIEWS])
     stand_ins = prototypes(features[0], tower.classes, seed)
     features = torch.cat([features, stand_ins.expand(len(HEAD_VIEWS), -1, -1)], 1)
-    maps, means = [maps for maps, _ in views], [means for _, means in views]
     numbers = {text: k for k, text in enumerate(texts)}
     return Prepared(
         items=items,
@@ -95,10 +92,8 @@ def prepare(data: Path, work: Path, number: int, threads: int, seed: int) -> Pre
         tower=tower,
         sentences=sentences,
         tokenizer=tokenizer,
-        maps=maps,
-        means=means,
-        mild_maps=mild[0],
-        mild_means=mild[1],
+        seen=views,
+        mild=mild,
         states=states,
         features=features,
         text_features=text_features,
@@ -106,10 +101,8 @@ def prepare(data: Path, work: Path, number: int, threads: int, seed: int) -> Pre
         training=_training(items, train, groups, features[0], numbers),
         held=Held(
             items=[items[i] for i in held],
-            maps=torch.from_numpy(maps[0][held]),
-            means=torch.from_numpy(means[0][held]),
-            copy_maps=torch.from_numpy(copies[0].copy()),
-            copy_means=torch.from_numpy(copies[1].copy()),
+            seen=views[0][np.array(held)],
+            copies=copies,
             photos=listed,
             states=states,
             numbers=numbers,
@@ -136,11 +129,9 @@ def _training(
 
 
 @torch.no_grad()
-def _features(tower: ImageTower, maps: npt.NDArray[np.float16], means: Array) -> Tensor:
-    parts = range(0, len(maps), 256)
-    return torch.cat(
-        [image_top(tower, torch.from_numpy(maps[k : k + 256]), torch.from_numpy(means[k : k + 256])) for k in parts]
-    )
+def _features(tower: ImageTower, seen: Frozen) -> Tensor:
+    parts = [seen[k : k + 256] for k in range(0, len(seen), 256)]
+    return torch.cat([image_top(tower, torch.from_numpy(p.maps), torch.from_numpy(p.means)) for p in parts])
 
 
 @torch.no_grad()
@@ -157,8 +148,8 @@ def raw_threshold(ready: Prepared, model: Model) -> float:
     The lowest at which pairs of photos and copies reach PRECISION, and mild copies MILD_PRECISION: screens and charts
     of one kind are more alike than photos are. At most 0.92: the constant coordinate can only raise a cosine.
     """
-    vectors = image_vectors(model, ready.held.maps, ready.held.means)
-    mild = image_vectors(model, ready.mild_maps, ready.mild_means).reshape(-1, len(COPY_KINDS), vectors.shape[1])
+    vectors = image_vectors(model, ready.held.seen)
+    mild = image_vectors(model, ready.mild).reshape(-1, len(COPY_KINDS), vectors.shape[1])
     apart = different(ready.held.items, ready.held_pixels)
     measured = measure_copies(vectors, vectors[::4], mild, apart, 0)
     raw = ready.held.pairs(model, vectors).threshold(PRECISION)
@@ -169,6 +160,6 @@ def raw_threshold(ready: Prepared, model: Model) -> float:
 
 def mean_vectors(ready: Prepared, model: Model, geometry: Geometry) -> dict[str, Array]:
     """Modality -> the mean (512,) of the unit vectors of the training images, or of the first text of each."""
-    z = image_vectors(model, ready.maps[0][ready.train], ready.means[0][ready.train]).mean(0)
+    z = image_vectors(model, ready.seen[0][ready.train]).mean(0)
     t = ready.held.embed(model, [ready.items[i].texts[0] for i in ready.train]).mean(0)
     return {"image": np.append(math.cos(geometry.phi) * z, math.sin(geometry.phi)), "text": np.append(t, 0.0)}

@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lite_lib.features import States
+from lite_lib.features import Frozen, States
 from lite_lib.heads import LOOKS, MEANING, Head, HeadShape
 from lite_lib.losses import contrastive, crowding
 from lite_lib.towers import ImageTower, TextTower
@@ -103,12 +103,11 @@ class FrozenSource:
 
 @dataclass
 class TunedSource:
-    """maps, means: of each view, by image number; rows: image numbers of the training images; prototypes (k, d)."""
+    """seen: each view, by image number; rows: image numbers of the training images; prototypes (k, d)."""
 
     tower: ImageTower
     sentences: TextTower
-    maps: Sequence[npt.NDArray[np.float16]]
-    means: Sequence[Array]
+    seen: Sequence[Frozen]
     states: States
     rows: Numbers
     prototypes: Tensor
@@ -120,8 +119,8 @@ class TunedSource:
         pictured = np.nonzero(numbers < len(self.rows))[0]
         others = np.nonzero(numbers >= len(self.rows))[0]
         at = list(zip(views[pictured].tolist(), self.rows[numbers[pictured]].tolist(), strict=True))
-        maps = torch.from_numpy(np.stack([self.maps[view][row] for view, row in at]))
-        means = torch.from_numpy(np.stack([self.means[view][row] for view, row in at]))
+        maps = torch.from_numpy(np.stack([self.seen[view].maps[row] for view, row in at]))
+        means = torch.from_numpy(np.stack([self.seen[view].means[row] for view, row in at]))
         found = torch.empty(len(numbers), self.prototypes.shape[1])
         found[torch.from_numpy(others)] = self.prototypes[numbers[others] - len(self.rows)]
         return found.index_copy(0, torch.from_numpy(pictured), image_top(self.tower, maps, means))
