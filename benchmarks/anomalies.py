@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--k", type=int, nargs="+", default=[DEFAULT_K])
     args = parser.parse_args()
-    sets = _sets(args.data)
+    sets = _sets(args.data.resolve())
     with tempfile.TemporaryDirectory() as folder:
         results: dict[tuple[str, int], list[float]] = {}
         for inliers, outliers in MIXES:
