@@ -30,7 +30,7 @@ from embedlab_core.search.ann import RERANK
 from embedlab_core.search.bench import AnnBench, bench_ann
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_index
-from embedlab_core.search.queries import text_queries
+from embedlab_core.search.queries import text_queries, warn_of_cuts
 from embedlab_core.search.search import DEFAULTS, QuerySet, SearchOptions, SearchResult, search
 
 
@@ -72,10 +72,10 @@ class Index:
         image: str | Path | Sequence[str | Path] = (),
         minus_text: str | Sequence[str] = (),
         minus_image: str | Path | Sequence[str | Path] = (),
-        k: int = 5,
+        k: int | None = None,
         options: SearchOptions = DEFAULTS,
     ) -> SearchResult:
-        """The k images nearest to a prompt or a picture, or to several of them combined.
+        """The k (None: `options.k`) images nearest to a prompt or a picture, or to several of them combined.
 
         Raises QueryError for a query that cannot be used, and what `ensemble` raises.
         """
@@ -83,7 +83,8 @@ class Index:
         minus_prompts, minus_files = _strings(minus_text), _strings(minus_image)
         several = len(prompts) + len(files) + len(minus_prompts) + len(minus_files) > 1
         queries = QuerySet(None, files, prompts, None, minus_files, minus_prompts)
-        (result,) = self.search_each(queries, replace(options, k=k, combine=options.combine or several))
+        combine = options.combine or several
+        (result,) = self.search_each(queries, replace(options, k=options.k if k is None else k, combine=combine))
         return result
 
     def search_each(self, queries: QuerySet, options: SearchOptions = DEFAULTS) -> list[SearchResult]:
@@ -105,37 +106,49 @@ class Index:
         anomaly_method: AnomalyMethod = DEFAULT_METHOD,
         explain: bool = False,
         ann: bool = False,
+        labels: str | Sequence[str] = (),
     ) -> Analysis:
-        """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`."""
-        with self._recorded("analyze") as watch, watch.stage("rank"):
-            index = fused_index(self.reader, fusion_weights)
-            return analyze(index, _options(duplicates), anomaly_top, k, anomaly_method, explain, ann)
+        """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`. labels: also label every image
+        with the nearest of these. explain: also report quality."""
+        with self._recorded("analyze") as watch:
+            with watch.stage("rank"):
+                index = fused_index(self.reader, fusion_weights)
+                analysis = analyze(index, _options(duplicates), anomaly_top, k, anomaly_method, explain, ann)
+                if explain:
+                    analysis = replace(analysis, quality=quality_report(self.reader))
+            if labels:
+                analysis = replace(analysis, labelling=self._labelled(labels, fusion_weights, watch))
+            return analysis
 
     def quality(self) -> QualityReport:
         """Images with quality flags, and files that could not be decoded."""
         with self._recorded("quality") as watch, watch.stage("rank"):
             return quality_report(self.reader)
 
-    def label(self, labels: Sequence[str], fusion_weights: Sequence[float] = ()) -> Labelling:
+    def label(self, labels: str | Sequence[str], fusion_weights: Sequence[float] = ()) -> Labelling:
         """The nearest of some labels for every image; see `embedlab_core.analysis.labels.label_images`."""
         with self._recorded("label") as watch:
-            return label_images(self.reader, self.ensemble, self._cache, labels, fusion_weights, watch)
+            return self._labelled(labels, fusion_weights, watch)
+
+    def _labelled(self, labels: str | Sequence[str], fusion_weights: Sequence[float], watch: Stopwatch) -> Labelling:
+        return label_images(self.reader, self.ensemble, self._cache, _strings(labels), fusion_weights, watch)
 
     def clusters(
-        self, phrases: Sequence[str] = (), count: int | None = None, fusion_weights: Sequence[float] = ()
+        self, phrases: str | Sequence[str] = (), count: int | None = None, fusion_weights: Sequence[float] = ()
     ) -> tuple[Cluster, ...]:
         """What is here, named by `phrases` or the vocabulary that ships with embedlab; see
         `embedlab_core.analysis.clusters.cluster_images`."""
         if len(self) == 0:
             raise LabelError(f"{self.reader.directory}: the index holds no images; run embed on a folder that has some")
-        phrases = phrases or vocabulary()
+        phrases = _strings(phrases) or vocabulary()
         index = fused_index(self.reader, fusion_weights)
         with self._recorded("label") as watch:
             with watch.stage("encode"):
-                queries, _ = text_queries(phrases, self.ensemble, self._cache)
+                queries, cut = text_queries(phrases, self.ensemble, self._cache)
+            warn_of_cuts(cut, self.ensemble)
             vectors = np.stack([query.vector for query in queries])
             with watch.stage("rank"):
-                return cluster_images(index, phrases, index.exact_queries(vectors), count)
+                return cluster_images(index, phrases, index.exact_queries(vectors, texts=True), count)
 
     def mark_not_duplicate(self, path_a: str, path_b: str) -> None:
         """Keep two images out of one group from now on; see `embedlab_core.analysis.apart.mark_apart`."""
@@ -146,7 +159,10 @@ class Index:
         """Write which copies would move away; `embedlab_core.analysis.moves` carries it out and undoes it."""
         with self._recorded("dedupe") as watch:
             with watch.stage("rank"):
-                found = find_duplicates(fused_index(self.reader), _options(duplicates), explain=True)
+                options = (
+                    duplicates if isinstance(duplicates, DuplicateOptions) else replace(STRICT, threshold=duplicates)
+                )
+                found = find_duplicates(fused_index(self.reader), options, explain=True)
             plan = make_plan(self.reader, found.groups)
             write_plan(Path(plan_file), plan)
             return plan
@@ -178,11 +194,10 @@ class Index:
                 save_calibration(index, calibration)
             return calibration
 
-    def check(self, files: Sequence[str | Path], threshold: Threshold = 0.92) -> list[CheckedFile]:
+    def check(self, files: str | Path | Sequence[str | Path], threshold: Threshold = 0.92) -> list[CheckedFile]:
         """Whether files are already in the index; see `embedlab_core.analysis.check.check_files`."""
-        names = [str(file) for file in files]
         with self._recorded("check") as watch, watch.stage("rank"):
-            return check_files(fused_index(self.reader), self.ensemble, self._cache, names, threshold)
+            return check_files(fused_index(self.reader), self.ensemble, self._cache, _strings(files), threshold)
 
 
 def _options(duplicates: DuplicateOptions | float) -> DuplicateOptions:

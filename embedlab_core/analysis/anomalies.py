@@ -22,6 +22,9 @@ _BLOCK_ROWS = 2048
 # neighbours than asked for are looked at again with exact cosines.
 SPARE = 8
 
+# Images that are looked at again in one pass over the index.
+_LOOKED_AT = 128
+
 # Distances below this are rounding: float32 cosines of equal images.
 _ROUNDING = 1e-6
 
@@ -96,6 +99,31 @@ def knn_distance(neighbours: Neighbours) -> Distances:
     return mean
 
 
+def with_exact_top(
+    index: IndexReader, labels: npt.NDArray[np.int64], neighbours: Neighbours, raw: Distances, top: int
+) -> Distances:
+    """knn distances raw (n,) of approximate neighbours, with those of the `top` most isolated images exact.
+
+    Neighbours that were missed are nearer than those found, so an image is at most as isolated as it seems: the images
+    are looked at again from the most isolated on, until the next cannot be among the first. That does not hold where
+    fewer than k were found, so those are looked at in any case.
+    """
+    exact = raw.copy()
+    full: npt.NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(neighbours.distances[:, : neighbours.k]), axis=1)
+    order = np.lexsort((-raw, full))
+    seen, short = 0, int((~full).sum())
+    while seen < len(order):
+        done = order[:seen]
+        enough = seen >= max(top, short)
+        if enough and np.partition(exact[done], -top)[-top] > raw[order[seen]]:
+            break
+        rows = order[seen : seen + _LOOKED_AT]
+        _, distances = nearest_of(index, rows, index.vectors(rows), labels, neighbours.k + SPARE)
+        exact[rows] = knn_distance(Neighbours(neighbours.k, np.zeros_like(distances, np.int64), distances))
+        seen += len(rows)
+    return exact
+
+
 def local_outlier_factor(neighbours: Neighbours) -> Distances:
     """How much thinner an image's surroundings are than its neighbours' own; about 1 inside a cluster of any density.
 
@@ -105,8 +133,10 @@ def local_outlier_factor(neighbours: Neighbours) -> Distances:
     inside = neighbours.distances <= reach[:, None]
     reachability = np.maximum(neighbours.distances, reach[neighbours.rows])
     density = 1.0 / np.maximum(_mean(reachability, inside), _ROUNDING)
-    alone = ~inside.any(axis=1)
-    return np.where(alone, 1.0, _mean(density[neighbours.rows], inside) / density)
+    alone: npt.NDArray[np.bool_] = np.logical_not(inside.any(axis=1))
+    # An image without neighbours has no density that others could be held against.
+    compared = inside & ~alone[neighbours.rows]
+    return np.where(compared.any(axis=1), _mean(density[neighbours.rows], compared) / density, 1.0)
 
 
 def kernel_density(neighbours: Neighbours) -> Distances:

@@ -66,7 +66,7 @@ def _matches(
     same[rows_of_content(index, query.digests)] = True
     scaled = query.vector if index.column_scale is None else query.vector * index.column_scale
     (vector,) = index.exact_queries(scaled[None])
-    rough = all_scores(index, scaled)
+    rough = all_scores(index, vector)
     rows = np.flatnonzero(same | (rough >= limits - np.float32(product_error(vector.size))))
     vectors = index.vectors(rows)
     scores = cosines(np.broadcast_to(vector, vectors.shape), vectors)

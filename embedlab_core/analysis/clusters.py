@@ -51,7 +51,9 @@ def cluster_images(
     chosen = by_path[:: -(-len(index) // _SAMPLE)]
     sample = index.vectors(chosen)
     index.require_unit(chosen, sample)
-    fitted = KMeans(min(wanted, len(sample)), n_init=4, random_state=index.manifest.seed).fit(sample)
+    # No more clusters than different images, and no two centres in one place: they would share their names and members.
+    distinct = len(np.unique(sample, axis=0))
+    fitted = KMeans(min(wanted, distinct), n_init=4, random_state=index.manifest.seed).fit(sample)
     centres = _unit(fitted.cluster_centers_)
     nearest = np.empty(len(index), dtype=np.int64)
     scores = np.empty(len(index), dtype=np.float32)

@@ -57,7 +57,7 @@ def find_duplicates(
     """
     limits = limits_of(index, options.threshold, near)
     pairs = duplicate_pairs(index, limits, options.hashes, near)
-    labels = group_labels(len(index), pairs, options.grouping, rows_apart(index))
+    labels = _labels(index, pairs, options.grouping)
     inside = pairs.take(labels[pairs.left] == labels[pairs.right])
     groups = []
     for members in members_of(labels):
@@ -68,6 +68,28 @@ def find_duplicates(
             group = replace(group, facts=group_facts(index, members, len(own)), evidence=tuple(evidence))
         groups.append(group)
     return Duplicates(labels, tuple(sorted(groups, key=lambda group: group.paths)))
+
+
+def _labels(index: IndexReader, pairs: Pairs, grouping: Grouping) -> Labels:
+    """int64 (n,): for each image the smallest row number of its group. Grouped by number of path, not of row, so that
+    ties do not depend on the order in which images came into the index."""
+    rows = np.unique(np.concatenate([pairs.left, pairs.right]))
+    rows = rows[np.argsort(np.array(index.paths(rows), dtype=object), kind="stable")]
+    places = np.full(len(index), -1, dtype=np.int64)
+    places[rows] = np.arange(rows.size)
+    left, right = places[pairs.left], places[pairs.right]
+    apart = [(int(places[one]), int(places[other])) for one, other in rows_apart(index)]
+    found = group_labels(
+        rows.size,
+        Pairs(np.minimum(left, right), np.maximum(left, right), pairs.scores),
+        grouping,
+        [pair for pair in apart if min(pair) >= 0],
+    )
+    labels = np.arange(len(index), dtype=np.int64)
+    smallest = np.full(rows.size, len(index), dtype=np.int64)
+    np.minimum.at(smallest, found, rows)
+    labels[rows] = smallest[found]
+    return labels
 
 
 def duplicate_pairs(

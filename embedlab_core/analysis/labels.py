@@ -13,7 +13,7 @@ from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_queries
-from embedlab_core.search.queries import prompts_of, text_queries
+from embedlab_core.search.queries import prompts_of, text_queries, warn_of_cuts
 
 NONE = "none of these"
 
@@ -66,9 +66,10 @@ def label_images(
         raise LabelError(f"{index.directory}: the index holds no images to label; run embed on a folder that has some")
     watch = watch or Stopwatch()
     with watch.stage("encode"):
-        queries, _ = text_queries(labels, ensemble, cache, templates=True)
+        queries, cut = text_queries(labels, ensemble, cache, templates=True)
+    warn_of_cuts(cut, ensemble)
     vectors = np.stack([query.vector for query in queries])
-    vectors = index.exact_queries(fused_queries(index, vectors, fusion_weights))
+    vectors = index.exact_queries(fused_queries(index, vectors, fusion_weights), texts=True)
     scale, floor = _logit_scale(ensemble), _floor(ensemble)
     images: list[ImageLabel] = []
     with watch.stage("rank"):

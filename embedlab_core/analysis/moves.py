@@ -27,7 +27,10 @@ def apply_plan(plan_file: Path, move_to: Path) -> Plan:
             f"undo it with: embedlab dedupe --undo {plan_file}"
         )
     root, target = Path(plan.images_dir), move_to.resolve()
-    if any(target.is_relative_to(folder) for folder in _real_folders(root, plan)):
+    inside = [target, *(target / file.path for file in plan.moves)]
+    if any(target.is_relative_to(folder) for folder in _real_folders(root, plan)) or any(
+        path.is_relative_to(root.resolve()) for path in inside
+    ):
         raise DuplicatesError(f"{move_to}: lies inside {root}, where embed would find the copies again; choose another")
     _refuse(plan_file, "changed or gone since they were embedded", _changed(root, plan))
     _refuse(plan_file, "one file under two names", _shared(root, plan))
@@ -74,18 +77,33 @@ def _move(source: Path, target: Path, plan_file: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Both ways of making the target fail if it exists, unlike a rename.
-        try:
-            os.link(source, target)
-        except FileExistsError:
-            raise
-        except OSError:
-            _copy(source, target)
+        if source.is_symlink():
+            _relink(source, target)
+        else:
+            _link_or_copy(source, target)
         source.unlink()
     except OSError as error:
         raise DuplicatesError(
             f"{source}: cannot be moved to {target} ({error.strerror or error}); what was moved before it can be moved "
             f"back with: embedlab dedupe --undo {plan_file}"
         ) from error
+
+
+def _relink(source: Path, target: Path) -> None:
+    """A relative link would lead elsewhere from another folder."""
+    leads_to = source.readlink()
+    if not leads_to.is_absolute():
+        leads_to = Path(os.path.relpath(source.resolve(), target.parent.resolve()))
+    target.symlink_to(leads_to)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        _copy(source, target)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -37,10 +37,14 @@ class Near:
         # Most pairs are seen from both sides.
         return Pairs.union(Pairs(np.minimum(left, right), np.maximum(left, right), scores), Pairs.concatenate([]))
 
+    @property
+    def width(self) -> int:
+        """The most neighbours that an image can have here."""
+        return int(self.rows.shape[1])
+
     def neighbours(self, labels: npt.NDArray[np.int64], k: int) -> Neighbours:
         """As `nearest_neighbours`; infinite distances also where all that was found is of the image's own group."""
-        count, width = self.rows.shape
-        width = min(k + SPARE, width)
+        count, width = len(self.rows), min(k + SPARE, self.width)
         rows, distances = np.empty((count, width), dtype=np.int64), np.empty((count, width))
         for start in range(0, count, _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)

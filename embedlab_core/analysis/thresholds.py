@@ -1,5 +1,6 @@
 """The cosine from which an image takes another for a near-duplicate."""
 
+import logging
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,8 @@ from embedlab_core.analysis.calibration import load_calibration
 from embedlab_core.analysis.near import Near
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.reader import IndexReader
+
+log = logging.getLogger(__name__)
 
 Threshold = float | Literal["auto", "adaptive"]
 
@@ -30,12 +33,19 @@ def limits_of(index: IndexReader, threshold: Threshold, near: Near | None = None
 
     Raises DuplicatesError for a threshold outside (-1, 1], and for "auto" if there is no calibration that fits.
     """
+    given = threshold != "auto"
     if threshold == "auto":
         threshold = _calibrated(index)
     if threshold == "adaptive":
         return adaptive_limits(index, near)
     if not -1 < threshold <= 1:
         raise DuplicatesError(f"threshold {threshold}: not a cosine to compare with; give a number in (-1, 1]")
+    if given and index.projection is not None and not index.reranks:
+        log.warning(
+            "%s: in a store of %s all images are more alike than their model says, so %g finds more than it should; "
+            "calibrate and use auto, or embed with --store %s+full",
+            index.directory, index.manifest.store, threshold, index.manifest.store,
+        )  # fmt: skip
     return np.full(len(index), threshold, dtype=np.float32)
 
 

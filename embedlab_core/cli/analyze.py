@@ -62,9 +62,8 @@ def command(
     from embedlab_core.cli.quality_output import flagged_entries, quality_table
 
     index = Index.open(index_dir)
-    analysis = index.analyze(duplicates, anomaly_top, k, fusion_weights, anomaly_method, explain, ann)
-    labelling = index.label(labels, fusion_weights) if labels else None
-    quality = index.quality() if explain else None
+    analysis = index.analyze(duplicates, anomaly_top, k, fusion_weights, anomaly_method, explain, ann, labels)
+    labelling, quality = analysis.labelling, analysis.quality
     lines: Iterable[str]
     if as_json:
         facts = {"quality_flags": flagged_entries(quality)} if quality else {}

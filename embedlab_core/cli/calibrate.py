@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from embedlab_core.cli.options import index_option, json_option, reports_errors
+from embedlab_core.cli.options import FiniteRange, index_option, json_option, reports_errors
 
 
 @click.command("calibrate")
@@ -18,12 +18,14 @@ from embedlab_core.cli.options import index_option, json_option, reports_errors
 )
 @click.option(
     "--precision",
-    type=click.FloatRange(0.5, 1, max_open=True),
+    type=FiniteRange(0.5, 1, max_open=True),
     default=0.99,
     show_default=True,
     help="Share of the pairs found that have to be duplicates.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the images that are drawn.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the images that are drawn."
+)
 @json_option
 @reports_errors
 def command(index_dir: Path, pairs_file: Path | None, precision: float, seed: int, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from embedlab_core.cli.duplicate_options import duplicate_options
 from embedlab_core.cli.options import reports_errors
@@ -37,6 +38,8 @@ def command(
     from embedlab_core.analysis.moves import apply_plan, undo_plan
     from embedlab_core.api import Index
 
+    if apply or undo:
+        _refuse_planning_options()
     if apply != (move_to is not None):
         raise click.UsageError("--apply and --move-to go together")
     if undo:
@@ -54,3 +57,12 @@ def command(
         click.echo(f"{plan_file}: {len(plan.moves)} images of {len(plan.groups)} groups would move")
     else:
         raise click.UsageError("give --index to write a plan, or --apply to carry it out")
+
+
+def _refuse_planning_options() -> None:
+    """A plan is carried out as it was written: what made it would change nothing now."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        planning = parameter.name in ("index_dir", "dup_threshold", "grouping", "fuse", "rotations")
+        if planning and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} is for writing a plan; leave it out with --apply and --undo")

@@ -112,7 +112,7 @@ def command(
             bar.update(done - bar.pos)
 
         report = embed_folder(images_dir, out, ensemble, options, show)
-    if report.store_recall is not None:
+    if report.store_recall is not None and not quiet:
         say(f"compressed vectors: recall@5 {report.store_recall:.3f} against float32")
     for skip in report.skipped:
         say(f"skipped: {printable(skip.path)}: {skip.reason}", "warning")

@@ -15,6 +15,17 @@ from embedlab_core.errors import EmbedlabError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+
+class FiniteRange(click.FloatRange):
+    """FloatRange alone lets NaN through, which is below no bound, and infinity where there is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number to reckon with", param, ctx)
+        return number
+
+
 index_option = click.option(
     "--index", "index_dir", type=click.Path(path_type=Path), required=True, help="Folder of an index made by embed."
 )
@@ -23,24 +34,18 @@ explain_option = click.option("--explain", is_flag=True, help="Add the facts beh
 fusion_weight_option = click.option(
     "--fusion-weight",
     "fusion_weights",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     multiple=True,
     help="Weight of each model of an ensemble, in their order; repeat it for each.  [default: equal]",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress and no statistics; warnings still show.")
 
 
-class CosineThreshold(click.FloatRange):
-    """A number in (-1, 1]. FloatRange alone lets NaN through, which is below no bound."""
+class CosineThreshold(FiniteRange):
+    """A number in (-1, 1]."""
 
     def __init__(self) -> None:
         super().__init__(-1, 1, min_open=True)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail("nan is not a number to compare with", param, ctx)
-        return number
 
 
 class QualityFlagList(click.ParamType):  # type: ignore[type-arg,unused-ignore]

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from embedlab_core.encoders.folders import KnownModel
 
 
-def search_json(results: Sequence[SearchResult]) -> Iterator[str]:
-    """One object a query, each on one line."""
+def search_json(results: Sequence[SearchResult], explain: bool) -> Iterator[str]:
+    """One object a query, each on one line; explain: with the facts that were asked for."""
     for result in results:
         document: dict[str, Any] = {
             "query": result.query.name,
             "results": [{"path": hit.path, "score": rounded(hit.score)} for hit in result.hits],
         }
-        if result.explanations:
+        if explain:
             document |= {
                 "backbone": " + ".join(model.name for model in result.models),
                 "dim": sum(model.dim for model in result.models),

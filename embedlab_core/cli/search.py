@@ -1,11 +1,13 @@
 """embedlab search"""
 
+import os
 from pathlib import Path
 
 import click
 
 from embedlab_core.cli.options import (
     CosineThreshold,
+    FiniteRange,
     explain_option,
     fusion_weight_option,
     index_option,
@@ -53,7 +55,7 @@ from embedlab_core.cli.options import (
 @click.option("--exclude-query", is_flag=True, help="Leave out the query images themselves, by content.")
 @click.option(
     "--diversity",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.0,
     show_default=True,
     help="Trade relevance for results unlike each other (maximal marginal relevance).",
@@ -117,6 +119,10 @@ def command(
         raise click.UsageError("nothing to search for: give --query-dir, --query, --q-text or --q-text-file")
     if as_json + as_csv + as_paths > 1:
         raise click.UsageError("--json, --csv and -0 exclude each other")
+    if explain and (as_csv or as_paths):
+        raise click.UsageError("--explain adds to the table and to --json; leave it out with --csv and -0")
+    if preview and (as_json or as_csv or as_paths):
+        raise click.UsageError("--preview goes with the table; leave it out with --json, --csv and -0")
     if (minus_prompts or minus_files) and not combine:
         raise click.UsageError("--minus-text and --minus-image need --combine")
     if ann and rerank < k:
@@ -138,10 +144,12 @@ def command(
     )
     results = Index.open(index_dir).search_each(queries, options)
     if as_paths:
-        click.echo("".join(search_paths(results)), nl=False)
-    elif as_json or as_csv:
-        render = search_json if as_json else search_csv
-        for line in render(results):
+        click.echo(os.fsencode("".join(search_paths(results))), nl=False)
+    elif as_csv:
+        for line in search_csv(results):
+            click.echo(os.fsencode(line))
+    elif as_json:
+        for line in search_json(results, explain):
             click.echo(line)
     else:
         for line in search_table(results, thumbnails() if preview else None):

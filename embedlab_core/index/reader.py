@@ -59,8 +59,14 @@ class IndexReader:
         """Queries (q, d) as `blocks` can be compared with."""
         return queries if self.projection is None else project(queries, self.projection)
 
-    def exact_queries(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Queries (q, d) as `vectors` and `exact_blocks` can be compared with."""
+    def exact_queries(self, queries: npt.NDArray[np.float32], texts: bool = False) -> npt.NDArray[np.float32]:
+        """Queries (q, d) as `vectors` and `exact_blocks` can be compared with.
+
+        texts: a "pca" store, which is fitted to images, takes much of the length of texts. Scaled back to length 1, as
+        images are, they would be more alike to all images than the model says, so they are left short.
+        """
+        if self.projection is not None and not self.reranks and texts:
+            return queries @ self.projection.T
         return queries if self.reranks else self.scan_queries(queries)
 
     def exact_parts(self, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -75,4 +75,4 @@ def bench_ann(index: IndexReader, queries: int, k: int, rerank: int) -> AnnBench
 
 
 def _rows(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int) -> set[int]:
-    return {hit.row for hit in decide(index, query, rows, k)}
+    return {hit.row for hit in decide(index, index.exact_queries(query[None])[0], rows, k)}

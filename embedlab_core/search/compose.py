@@ -56,10 +56,14 @@ def combine(terms: Sequence[tuple[float, Query]], means: Means) -> Query:
     """
     if not any(weight > 0 for weight, _ in terms):
         raise QueryError("nothing to search for but what to take away; give --query or --q-text as well")
-    directions = np.stack([np.float32(weight) * _centred(query, means) for weight, query in terms]).astype(np.float32)
+    largest = max(abs(weight) for weight, _ in terms)
+    shares = [weight / largest for weight, _ in terms]  # only they count, and none is too large for float32
+    directions = np.stack(
+        [np.float32(share) * _centred(query, means) for share, (_, query) in zip(shares, terms, strict=True)]
+    ).astype(np.float32)
     total = directions.sum(axis=0)
     length = float(np.linalg.norm(total))
-    if length < _LEAST_LENGTH * sum(abs(weight) for weight, _ in terms):
+    if length < _LEAST_LENGTH * sum(map(abs, shares)):
         names = ", ".join(query.name for _, query in terms)
         raise QueryError(f"the parts of this query cancel out ({names}); change one of them or its weight")
     return Query(

@@ -33,7 +33,7 @@ class Explanation:
 
 def explain_hits(index: IndexReader, query: Query, hits: Sequence[Hit], bands: Bands) -> list[Explanation]:
     """One explanation a hit. query: as it was compared."""
-    vector = query.vector
+    (vector,) = index.exact_queries(query.vector[None], query.modality == "text")
     scores = np.array([hit.score for hit in hits], dtype=np.float32)
     rows = np.array([hit.row for hit in hits], dtype=np.int64)
     everything = all_scores(index, vector)
@@ -67,14 +67,13 @@ def percentiles(
     everything: float32 (n,), as `all_scores` gives them. They place all images but those within their error; exact
     cosines place these.
     """
-    (query,) = index.exact_queries(vector[None])
-    margin = 2 * product_error(query.size) * float(np.linalg.norm(query))
+    margin = 2 * product_error(vector.size) * float(np.linalg.norm(vector))
     ordered = np.sort(everything)
     places = []
     for score in scores:
         below = int(np.searchsorted(ordered, score - margin, side="left"))
         close = np.flatnonzero(np.abs(everything - score) <= margin)
-        exact = cosines(np.broadcast_to(query, (close.size, query.size)), index.vectors(close))
+        exact = cosines(np.broadcast_to(vector, (close.size, vector.size)), index.vectors(close))
         places.append(100.0 * (below + int((exact <= score).sum())) / len(index))
     return places
 

@@ -78,9 +78,12 @@ def _checked(index: IndexReader, weights: Sequence[float]) -> list[float]:
             f"{index.directory}: {len(weights)} fusion weights for {len(models)} models; "
             f"give --fusion-weight once for each of {index.manifest.model_names}, in this order"
         )
-    if sum(weights) <= 0:
+    if not all(0 <= weight < math.inf for weight in weights):
+        raise QueryError(f"fusion weights {', '.join(map(str, weights))}: give numbers from 0 on")
+    largest = max(weights)
+    if largest == 0:
         raise QueryError("all fusion weights are 0; give at least one model some weight")
-    return list(weights)
+    return [weight / largest for weight in weights]
 
 
 def _normalised(shares: Sequence[float], spread: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Query images and prompts -> unit vectors."""
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from embedlab_core.images.decode import PixelSpec, decode_image
 from embedlab_core.images.discover import Skip, discover, shown_path
 from embedlab_core.search.cache import CachedVector, QueryCache
 from embedlab_core.search.templates import averaged, template_prompts
+
+log = logging.getLogger(__name__)
 
 Modality = Literal["image", "text", "composed"]
 
@@ -54,9 +57,12 @@ class _File:
 
 
 def images_of(query_dir: str) -> list[str]:
-    """The images of a folder, sorted by name, as paths. Raises QueryError if there are none, ImagesDirError if there
-    is no such folder."""
-    found = discover(Path(query_dir), recursive=False)
+    """The images of a folder, sorted by name, as paths. Raises QueryError if there are none, or no such folder."""
+    folder = Path(query_dir)
+    if not folder.is_dir():
+        reason = "not a folder" if folder.exists() else "no such folder"
+        raise QueryError(f"{query_dir}: {reason}; give the folder that holds the query images with --query-dir")
+    found = discover(folder, recursive=False)
     if not found.files:
         raise QueryError(f"{query_dir}: no images here; give the folder that holds the query images with --query-dir")
     return [shown_path(query_dir, file.path) for file in found.files]
@@ -131,6 +137,11 @@ def text_queries(
     found = [(prompt, vectors[digest]) for prompt, digest in zip(prompts, digests, strict=True)]
     cut = dict.fromkeys(prompt for prompt, item in found if item.cut)
     return [Query(prompt, "text", item.vector) for prompt, item in found], tuple(cut)
+
+
+def warn_of_cuts(prompts: Sequence[str], ensemble: Ensemble) -> None:
+    for prompt in prompts:
+        log.warning("prompt cut at %d tokens: %.60s…", ensemble.context_length, prompt)
 
 
 def _templated(

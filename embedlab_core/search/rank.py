@@ -38,7 +38,7 @@ def top_k(
     over the compressed ones, and the whole ones of RERANK times k candidates decide.
     """
     candidates = exact_candidates(index, queries, k, filters)
-    return [decide(index, query, rows, k) for query, rows in zip(queries, candidates, strict=True)]
+    return [decide(index, query, rows, k) for query, rows in zip(index.exact_queries(queries), candidates, strict=True)]
 
 
 def exact_candidates(
@@ -121,11 +121,10 @@ class _Candidates:
 
 
 def decide(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int) -> list[Hit]:
-    """The k nearest to the query (d,) among candidate rows, by exact cosine.
+    """The k nearest among candidate rows to a query (d,) that `exact_queries` gave, by exact cosine.
 
     Raises IndexDamagedError if one of them is not of length 1: it would rank too high.
     """
-    (query,) = index.exact_queries(query[None])
     vectors = index.vectors(rows)
     index.require_unit(rows, vectors)
     scores = cosines(np.broadcast_to(query, (rows.size, query.size)), vectors)
@@ -140,11 +139,10 @@ def decide(index: IndexReader, query: npt.NDArray[np.float32], rows: npt.NDArray
 
 
 def all_scores(index: IndexReader, query: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Cosines (n,) of the query (d,) with every image, within `product_error` of the exact ones.
+    """Cosines (n,) of every image with a query (d,) that `exact_queries` gave, within `product_error` of exact ones.
 
     Raises IndexDamagedError if one is no number.
     """
-    (query,) = index.exact_queries(query[None])
     with np.errstate(invalid="ignore", over="ignore"):
         scores = np.concatenate([block @ query for _, block in index.exact_blocks()])
     if np.isnan(scores).any():

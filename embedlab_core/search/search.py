@@ -22,7 +22,7 @@ from embedlab_core.search.explain import Explanation, explain_hits
 from embedlab_core.search.filters import Filter, matching, rows_of_content
 from embedlab_core.search.fusion import fusion_scales
 from embedlab_core.search.means import means_of
-from embedlab_core.search.queries import Query, image_queries, images_of, prompts_of, text_queries
+from embedlab_core.search.queries import Query, image_queries, images_of, prompts_of, text_queries, warn_of_cuts
 from embedlab_core.search.rank import Hit, decide, exact_candidates
 
 log = logging.getLogger(__name__)
@@ -140,6 +140,7 @@ def _ranked(
     options: SearchOptions,
 ) -> list[list[Hit]]:
     ann = AnnIndex.open(index) if options.ann else None
+    exact = [index.exact_queries(query.vector[None], query.modality == "text")[0] for query in queries]
     filters = _filters(index, queries, options)
     selective = options.diversity > 0 or options.collapse_duplicates
     pool = min(len(index), _POOL * options.k if selective else options.k)
@@ -147,10 +148,10 @@ def _ranked(
     def nearest(numbers: list[int], count: int) -> list[list[Hit]]:
         chosen, some = vectors[numbers], [filters[number] for number in numbers] if filters else []
         if ann is not None:
-            candidates = ann.candidates(chosen, max(options.rerank, count), some)
+            candidates = ann.candidates(chosen, min(max(options.rerank, count), len(index)), some)
         else:
             candidates = exact_candidates(index, chosen, count, some)
-        return [decide(index, vector, rows, count) for vector, rows in zip(chosen, candidates, strict=True)]
+        return [decide(index, exact[number], rows, count) for number, rows in zip(numbers, candidates, strict=True)]
 
     def shown(hits: list[Hit]) -> list[Hit]:
         if not selective or not hits:
@@ -239,6 +240,5 @@ def _encoded(
         raise QueryError("no queries given")
     for skip in skipped:
         log.warning("%s: %s; this query is left out", skip.path, skip.reason)
-    for prompt in truncated:
-        log.warning("prompt cut at %d tokens: %.60s…", ensemble.context_length, prompt)
+    warn_of_cuts(truncated, ensemble)
     return images + texts

@@ -61,6 +61,12 @@ def test_more_clusters_than_images_are_refused(tmp_path: Path) -> None:
         cluster_images(index, ["a"], random_units(1, 8), 5)
 
 
+def test_copies_alone_are_one_cluster_named_by_what_is_near(tmp_path: Path) -> None:
+    vectors = np.repeat(unit([[0.1, 1, 0, 0.2]]), 5, axis=0)
+    (cluster,) = cluster_images(make_index(tmp_path, vectors), WORDS, np.eye(4, dtype=np.float32)[:3], 3)
+    assert (cluster.size, cluster.names[0]) == (5, "north")
+
+
 def test_the_vocabulary_is_sorted_has_no_phrase_twice_and_knows_screens_and_things() -> None:
     phrases = vocabulary()
     assert list(phrases) == sorted(set(phrases))

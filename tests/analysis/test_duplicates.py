@@ -1,15 +1,17 @@
 """Pairs marked apart, fused hashes with their evidence, and thresholds that depend on the surroundings."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedlab_core.analysis.apart import APART, mark_apart, rows_apart
 from embedlab_core.analysis.duplicates import DuplicateOptions, find_duplicates
+from embedlab_core.analysis.groups import Grouping
 from embedlab_core.analysis.hashes import HASH_BITS, HashUse
 from embedlab_core.analysis.pairs import Pairs
 from embedlab_core.analysis.thresholds import limits_of
@@ -110,6 +112,25 @@ def test_images_marked_apart_are_in_no_group_together_and_the_rest_stays(tmp_pat
     assert rows_apart(index) == [(0, 2)]
     found = find_duplicates(index, DuplicateOptions(), explain=False)
     assert [group.paths for group in found.groups] == [("a", "b")]
+
+
+@pytest.mark.parametrize("grouping", ["components", "complete", "medoid"])
+@given(st.integers(0, 1000))
+@settings(max_examples=20)
+def test_groups_do_not_depend_on_the_order_of_the_rows(
+    new_index: Callable[..., IndexReader], grouping: Grouping, seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    names = [f"{letter}.png" for letter in "abcdefghij"]
+    vectors = unit(np.eye(3)[chance.integers(3, size=10)] + 0.35 * chance.normal(size=(10, 3)))
+    vectors[1] = vectors[2] = vectors[0]
+    found = []
+    for order in (range(10), chance.permutation(10).tolist()):
+        index = new_index(vectors[list(order)], [names[row] for row in order])
+        mark_apart(index, "a.png", "c.png")
+        options = DuplicateOptions(0.9, grouping=grouping)
+        found.append([group.paths for group in find_duplicates(index, options, explain=False).groups])
+    assert found[0] == found[1]
 
 
 def test_a_mark_of_an_image_that_left_the_index_does_no_harm(tmp_path: Path) -> None:

@@ -115,6 +115,32 @@ def test_a_target_inside_the_images_folder_is_refused(made: Set) -> None:
         apply_plan(made.file, made.images / "copies")
 
 
+def test_a_target_whose_own_subfolder_is_the_images_folder_is_refused(tmp_path: Path) -> None:
+    made = Set(tmp_path)
+    (made.images / "images").mkdir()
+    (made.images / "images" / "d.png").write_bytes(made.before["d.png"])
+    plan = load_plan(made.file)
+    moved = PlannedGroup(made.planned("c.png"), "path", (made.planned("images/d.png"),))
+    save_plan(made.file, Plan(plan.images_dir, (moved,)))
+    with pytest.raises(DuplicatesError, match="lies inside"):
+        apply_plan(made.file, tmp_path)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_link_leads_to_the_same_file_from_its_new_place_and_back(made: Set, absolute: bool) -> None:
+    original = made.images.parent / "original" / "d.png"
+    original.parent.mkdir()
+    link = made.images / "d.png"
+    link.rename(original)
+    link.symlink_to(original if absolute else "../original/d.png")
+    apply_plan(made.file, made.away / "deep" / "er")
+    assert (made.away / "deep" / "er" / "d.png").read_bytes() == made.before["d.png"]
+    assert original.exists()
+    undo_plan(made.file)
+    assert made.contents() == made.before
+    assert link.readlink() == (original if absolute else Path("../original/d.png"))
+
+
 @pytest.fixture
 def linked(made: Set) -> Set:
     """The same, planned through a symbolic link to the images folder."""

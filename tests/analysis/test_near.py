@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from embedlab_core import Index
+from embedlab_core.analysis.analyze import analyze
 from embedlab_core.analysis.anomalies import nearest_neighbours
+from embedlab_core.analysis.duplicates import DuplicateOptions
 from embedlab_core.analysis.near import Near, near_images
 from embedlab_core.analysis.pairs import Pairs, pairs_at_least
+from embedlab_core.errors import AnalysisError
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.ann import LEAST_ROWS
 from tests.support import Vectors, make_index, random_units, run_cli, unit
@@ -70,6 +73,19 @@ def test_analyze_says_what_it_expects_to_have_missed(index: IndexReader) -> None
     ran = run_cli("analyze", "--index", index.directory, "--dup-threshold", "0.99", "--ann")
     assert (ran.code, ran.stderr) == (0, "")
     assert ran.stdout.startswith("approximate: ")
+
+
+def test_the_anomalies_of_knn_are_those_of_a_full_comparison(index: IndexReader) -> None:
+    near, exact = (analyze(index, DuplicateOptions(0.99), 20, ann=ann) for ann in (True, False))
+    assert near.groups == exact.groups
+    assert [(found.path, found.raw) for found in near.anomalies] == [
+        (found.path, found.raw) for found in exact.anomalies
+    ]
+
+
+def test_more_neighbours_than_the_ann_index_finds_are_refused(index: IndexReader, near: Near) -> None:
+    with pytest.raises(AnalysisError, match="--ann"):
+        analyze(index, DuplicateOptions(), 8, near.width + 1, ann=True)
 
 
 def test_a_small_index_is_compared_exactly(tmp_path: Path) -> None:

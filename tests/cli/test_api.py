@@ -9,7 +9,7 @@ from embedlab_core import Index
 from embedlab_core.errors import QueryError
 from embedlab_core.search.search import SearchOptions
 from tests.cli.conftest import Grader
-from tests.support import ROOT
+from tests.support import ROOT, make_index, unit
 
 
 def test_readmes_example_runs(
@@ -41,6 +41,25 @@ def test_options_hold(index: Index) -> None:
     result = index.search(text="red", k=4, options=SearchOptions(explain=True, path_glob="*/00?.png"))
     assert len(result.explanations) == len(result.hits) == 4
     assert all(re.search(r"/00\d\.png$", hit.path) for hit in result.hits)
+
+
+def test_k_of_the_options_holds_unless_another_is_given(index: Index) -> None:
+    options = SearchOptions(k=7)
+    assert len(index.search(text="red", options=options).hits) == 7
+    assert len(index.search(text="red", k=2, options=options).hits) == 2
+
+
+def test_one_string_is_one_thing(index: Index, tiny_index: Path) -> None:
+    assert list(index.label("red").counts) == ["red", "none of these"]
+    (checked,) = index.check(str(tiny_index.parent / "images" / "003.png"))
+    assert checked.matches[0].identical
+
+
+def test_a_plan_of_a_number_holds_no_stranger(tmp_path: Path) -> None:
+    # The second is near to both others, which are far from each other.
+    index = make_index(tmp_path / "index", unit([[1, 0], [1, 1], [0, 1]]))
+    plan = Index(index).plan_dedupe(tmp_path / "plan.json", 0.7)
+    assert [len(group.move) for group in plan.groups] == [1]
 
 
 def test_an_empty_query_is_an_error(index: Index) -> None:

@@ -128,6 +128,9 @@ def test_a_plan_is_written_applied_refused_and_undone(index: Path, images: Path,
         ("--plan p.json --apply", "--apply and --move-to go together"),
         ("--plan p.json --move-to there", "--apply and --move-to go together"),
         ("--plan p.json --undo p.json", "--undo stands alone"),
+        ("--plan p.json --apply --move-to there --index i", "--index is for writing a plan"),
+        ("--plan p.json --apply --move-to there --dup-threshold 0.99", "--dup-threshold is for writing a plan"),
+        ("--undo p.json --grouping medoid", "--grouping is for writing a plan"),
     ],
 )
 def test_options_of_dedupe_that_make_no_sense_are_wrong_usage(arguments: str, message: str) -> None:

@@ -163,6 +163,7 @@ def own(tiny_index: Path, tmp_path: Path) -> Path:
     [
         ("search --q-text red", {"encode", "rank", "total"}),
         ("analyze", {"rank", "total"}),
+        ("analyze --explain --q-text red", {"encode", "rank", "total"}),
         ("quality", {"rank", "total"}),
         ("label --labels {labels}", {"encode", "rank", "total"}),
         ("label --vocabulary {labels}", {"encode", "rank", "total"}),

@@ -210,6 +210,9 @@ def test_names_that_are_not_utf8_survive(tmp_path: Path, tiny_env: Env) -> None:
     (document,) = objects(ran.stdout)
     assert os.fsencode(document["query"]) == name
     assert os.fsencode(document["results"][0]["path"]) == name
+    for form, end in (("-0", b"\0"), ("--csv", b"\n")):
+        plain = run_cli("search", "--index", tmp_path / "index", "--query", name, form, env=tiny_env)
+        assert os.fsencode(plain.stdout).endswith(name + end)
     table = run_cli("search", "--index", tmp_path / "index", "--query", name, env=tiny_env)
     assert table.code == 0, table.stderr
     assert "caf\\udce9.png" in table.stdout

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedlab_core.analysis.thresholds import limits_of
 from embedlab_core.errors import StoreError
 from embedlab_core.index.manifest import Manifest, ModelRef
 from embedlab_core.index.reader import IndexReader
@@ -120,3 +121,26 @@ def test_a_projection_must_drop_something(tmp_path: Path) -> None:
 def test_the_models_of_an_ensemble_are_not_mixed_by_a_projection(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="ensemble"), IndexWriter(tmp_path, MODEL * 2, ".", Store.parse("pca:8")):
         pass
+
+
+def test_texts_score_in_a_projected_store_much_as_with_whole_vectors(tmp_path: Path) -> None:
+    write(tmp_path / "whole", "float32")
+    write(tmp_path / "projected", "pca:24")
+    text = unit(VECTORS.mean(axis=0) + random_units(1, 32, seed=7)[0])
+    whole, projected = (IndexReader.open(tmp_path / name) for name in ("whole", "projected"))
+    rows = np.arange(60)
+    wanted = whole.vectors(rows) @ whole.exact_queries(text[None], texts=True)[0]
+    short = projected.vectors(rows) @ projected.exact_queries(text[None], texts=True)[0]
+    scaled = projected.vectors(rows) @ projected.exact_queries(text[None])[0]
+    assert np.abs(short - wanted).mean() < np.abs(scaled - wanted).mean()
+    assert np.abs(short).mean() < np.abs(scaled).mean()
+
+
+def test_a_fixed_threshold_on_a_projected_store_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, "pca:8")
+    limits_of(IndexReader.open(tmp_path), 0.92)
+    assert "pca:8" in caplog.text
+    assert "calibrate" in caplog.text
+    caplog.clear()
+    limits_of(IndexReader.open(tmp_path), "adaptive")
+    assert caplog.text == ""

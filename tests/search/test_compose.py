@@ -51,6 +51,12 @@ def test_the_sum_of_centred_unit_parts_is_the_query() -> None:
     assert (query.name, query.modality, query.digests) == ("a.png + 2:a dog", "composed", (b"digest",))
 
 
+def test_only_the_ratio_of_weights_counts() -> None:
+    one, other = text("a", unit([1, 0, 0, 0])), text("b", unit([0, 1, 0, 0]))
+    large = combine([(3e300, one), (1e300, other)], ZERO)
+    assert large.vector == pytest.approx(combine([(3.0, one), (1.0, other)], ZERO).vector)
+
+
 @given(st.lists(st.floats(0.1, 5) | st.floats(-5, -0.1), min_size=1, max_size=5), st.integers(0, 100))
 def test_the_shares_of_the_parts_add_up_to_the_score(weights: list[float], seed: int) -> None:
     weights[0] = abs(weights[0])

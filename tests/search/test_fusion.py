@@ -86,10 +86,23 @@ def test_images_compared_with_each_other_are_fused_too(both: IndexReader) -> Non
     assert len(analyze(fused, DuplicateOptions(0.999), 3, 5).anomalies) == 3
 
 
-@pytest.mark.parametrize(("weights", "message"), [((1.0,), "1 fusion weights for 2"), ((0.0, 0.0), "all fusion")])
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ((1.0,), "1 fusion weights for 2"),
+        ((0.0, 0.0), "all fusion"),
+        ((float("nan"), 1.0), "numbers from 0"),
+        ((-1.0, 2.0), "numbers from 0"),
+    ],
+)
 def test_weights_that_do_not_fit_are_refused(both: IndexReader, weights: tuple[float, ...], message: str) -> None:
     with pytest.raises(QueryError, match=message):
         fused_index(both, weights)
+
+
+def test_only_the_ratio_of_weights_counts(both: IndexReader) -> None:
+    rows = np.arange(len(both))
+    assert np.array_equal(fused_index(both, (1e308, 1e308)).vectors(rows), fused_index(both).vectors(rows))
 
 
 def test_the_program_makes_and_searches_an_ensemble(images: Path, tmp_path: Path, tiny_env: dict[str, str]) -> None:
