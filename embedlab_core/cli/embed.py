@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
-    default=os.cpu_count() or 1,
+    default=min(os.cpu_count() or 1, 256),
     show_default="number of CPUs",
     help="Threads that read and decode images.",
 )

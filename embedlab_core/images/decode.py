@@ -46,10 +46,15 @@ _DAMAGED = (
     ValueError,
     LookupError,
     TypeError,
-    OverflowError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
     RuntimeError,
     struct.error,
 )
+
+# Pillow hands these to Ghostscript, a program that no stranger's file should start, whatever its name says it is.
+_SCRIPTS = ("EPS",)
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -118,6 +123,8 @@ def _decode_errors(data: bytes) -> Iterator[None]:
 
 def _upright(image: Image.Image, size: int) -> Image.Image:
     """As RGB on white; a JPEG at a reduced scale if it is far larger than `size`."""
+    if image.format in _SCRIPTS:
+        raise ImageDecodeError(f"{image.format} is a program, not a picture")
     if image.format == "JPEG":
         # draft() keeps the result at least as large as asked for, on both sides.
         image.draft("RGB", (DCT_GAP * size, DCT_GAP * size))

@@ -44,8 +44,16 @@ class IndexReader:
     def open(cls, directory: Path) -> "IndexReader":
         """Raises IndexMissingError if there is no index, IndexDamagedError if a part of it cannot be read."""
         manifest = load_manifest(directory)
-        shards = tuple(open_shard(directory, shard, manifest) for shard in manifest.shards)
-        return cls(directory, manifest, shards, load_projection(directory, manifest))
+        while True:
+            try:
+                shards = tuple(open_shard(directory, shard, manifest) for shard in manifest.shards)
+                return cls(directory, manifest, shards, load_projection(directory, manifest))
+            except IndexDamagedError:
+                # An embed that ran meanwhile removes the shards that this manifest names, and writes another.
+                latest = load_manifest(directory)
+                if latest == manifest:
+                    raise
+                manifest = latest
 
     def __len__(self) -> int:
         return self.manifest.count
@@ -184,7 +192,11 @@ def open_shard(directory: Path, shard: ShardRef, manifest: Manifest) -> Rows:
         rows = Rows.from_arrays(arrays)
     except (KeyError, ValueError) as error:
         raise _damaged(path, f"{error}") from error
-    if path.stat().st_size != shard.bytes or len(rows) != shard.rows:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise _damaged(path, f"{error.strerror or error}") from error
+    if size != shard.bytes or len(rows) != shard.rows:
         raise _damaged(path, "it is not the file that the manifest describes")
     store = Store.parse(manifest.store)
     if (rows.vectors.shape[1:], rows.vectors.dtype) not in (

@@ -401,3 +401,10 @@ def test_flipped_bytes_never_raise_another_error(kind: str, data: st.DataObject)
 @given(st.sampled_from(sorted(SAMPLES)), st.floats(0, 1))
 def test_any_cut_never_raises_another_error(kind: str, share: float) -> None:
     decodes_or_is_refused(SAMPLES[kind][: int(len(SAMPLES[kind]) * share)])
+
+
+def test_a_file_that_would_start_ghostscript_is_refused_whatever_its_name() -> None:
+    stream = io.BytesIO()
+    picture(1).save(stream, "EPS")
+    with pytest.raises(ImageDecodeError, match="EPS is a program"):
+        decode_image(stream.getvalue(), PixelSpec(8, "squash", "bilinear", (0.5,) * 3, (0.5,) * 3))
