@@ -94,9 +94,11 @@ def embed_folder(
     with IndexWriter(index_dir, ensemble.refs, shown_path(images_dir, ""), options.store) as writer:
         known = {path: KnownRow(rows, row) for rows in writer.shards for row, path in enumerate(rows.paths.tolist())}
         unwanted = frozenset(options.exclude_flagged)
-        excluded = _still_excluded(found, images_dir, known, _excluded_before(index_dir), unwanted)
+        # In another folder a path is another file, even one of the same size and time.
+        trusted = known if writer.same_folder else {}
+        excluded = _still_excluded(found, images_dir, trusted, _excluded_before(index_dir), unwanted)
         settled = {item.file.path for item in excluded}
-        changed = [file for file in found.files if not _is_unchanged(file, known.get(file.path))]
+        changed = [file for file in found.files if not _is_unchanged(file, trusted.get(file.path))]
         pending = [file for file in changed if file.path not in settled]
         outcomes = read_outcomes(
             Path(images_dir),

@@ -388,3 +388,18 @@ def test_a_missing_folder_makes_no_index(tmp_path: Path, out: Path, tiny: OnnxEn
     with pytest.raises(ImagesDirError, match="nowhere: no such folder"):
         embed_images(tmp_path / "nowhere", out, tiny)
     assert not out.exists()
+
+
+def test_a_file_of_another_folder_is_another_file_even_of_the_same_name_size_and_time(
+    tmp_path: Path, out: Path, tiny: OnnxEncoder
+) -> None:
+    for seed, folder in enumerate(("a", "b")):
+        (tmp_path / folder).mkdir()
+        picture(seed).save(tmp_path / folder / "x.bmp")
+        os.utime(tmp_path / folder / "x.bmp", (1, 1))
+    embed_images(tmp_path / "a", out, tiny)
+    first = vectors_of(out)
+    assert counts(embed_images(tmp_path / "b", out, tiny)) == {"encoded": 1}
+    assert vectors_of(out).keys() == first.keys()
+    assert vectors_of(out) != first
+    assert counts(embed_images(tmp_path / "b" / ".." / "b", out, tiny)) == {"unchanged": 1}

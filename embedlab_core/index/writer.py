@@ -31,7 +31,10 @@ SHARD_PATTERN = "[0-9]" * 6 + ".npz"
 
 
 class IndexWriter(AbstractContextManager["IndexWriter"]):
-    """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock."""
+    """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock.
+
+    same_folder: whether the index was made of these images before, so that a path stands for the same file.
+    """
 
     def __init__(
         self, directory: Path, models: tuple[ModelRef, ...], images_dir: str, store: Store | None = None
@@ -45,6 +48,7 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         self._lock = _lock(directory)
         try:
             self.manifest = _existing(directory, models) or Manifest(models=models, images_dir=images_dir)
+            self.same_folder = Path(self.manifest.images_dir).resolve() == Path(images_dir).resolve()
             self.manifest = replace(self.manifest, images_dir=images_dir)
             self._store = _checked_store(directory, self.manifest, store)
             self._shards = self._open_intact()
