@@ -118,8 +118,8 @@ def with_exact_top(
         if enough and np.partition(exact[done], -top)[-top] > raw[order[seen]]:
             break
         rows = order[seen : seen + _LOOKED_AT]
-        _, distances = nearest_of(index, rows, index.vectors(rows), labels, neighbours.k + SPARE)
-        exact[rows] = knn_distance(Neighbours(neighbours.k, np.zeros_like(distances, np.int64), distances))
+        found = nearest_of(index, rows, index.vectors(rows), labels, neighbours.k + SPARE)
+        exact[rows] = knn_distance(Neighbours(neighbours.k, *found))
         seen += len(rows)
     return exact
 

@@ -27,10 +27,8 @@ def apply_plan(plan_file: Path, move_to: Path) -> Plan:
             f"undo it with: embedlab dedupe --undo {plan_file}"
         )
     root, target = Path(plan.images_dir), move_to.resolve()
-    inside = [target, *(target / file.path for file in plan.moves)]
-    if any(target.is_relative_to(folder) for folder in _real_folders(root, plan)) or any(
-        path.is_relative_to(root.resolve()) for path in inside
-    ):
+    folders, ends = _real_folders(root, plan), {(target / file.path).parent for file in plan.moves}
+    if any(end.is_relative_to(folder) for end in ends for folder in folders):
         raise DuplicatesError(f"{move_to}: lies inside {root}, where embed would find the copies again; choose another")
     _refuse(plan_file, "changed or gone since they were embedded", _changed(root, plan))
     _refuse(plan_file, "one file under two names", _shared(root, plan))

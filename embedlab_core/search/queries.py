@@ -140,6 +140,7 @@ def text_queries(
 
 
 def warn_of_cuts(prompts: Sequence[str], ensemble: Ensemble) -> None:
+    """One warning for each prompt that `text_queries` found too long."""
     for prompt in prompts:
         log.warning("prompt cut at %d tokens: %.60s…", ensemble.context_length, prompt)
 

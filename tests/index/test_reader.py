@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -223,3 +224,23 @@ def test_a_damaged_byte_of_a_shard_gives_an_index_or_a_refusal(tmp_path: Path, f
             assert "000000.npz" in str(error)
         else:
             assert len(index) == 2
+
+
+def test_an_index_can_be_opened_at_any_moment_of_a_write(tmp_path: Path) -> None:
+    make_index(tmp_path, random_units(3, 4))
+    done = threading.Event()
+
+    def write() -> None:
+        for seed in range(60):
+            # The shard of the last round goes as that of this one comes.
+            make_index(tmp_path, random_units(3, 4, seed))
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    opened = 0
+    while not done.is_set():
+        assert len(IndexReader.open(tmp_path)) == 3
+        opened += 1
+    writer.join()
+    assert opened > 60
