@@ -23,8 +23,12 @@ _SLACK = 6
 # Standard deviations, in gray levels: of a tile that shows something, and of the noise that none shows less than.
 _TEXTURE = 3.0
 _NOISE = 0.5
-# The share of the tiles that may differ: lettering, a logo.
+# The share of what is compared that may differ: lettering, a logo.
 _SPARED = 0.15
+# Corners, in gray levels a pixel, from which on a tile counts in full.
+_CORNERED = 4.0
+# Tiles of one picture lie where an affine map puts them, to so many pixels.
+_STRAY = 1.5
 Gray = npt.NDArray[np.float32]
 
 
@@ -33,9 +37,11 @@ def registration(one: Gray, other: Gray) -> float:
 
     one, other: float32 (SIDE, SIDE), gray pictures squashed to squares. The place is found by normalised
     cross-correlation (Lewis 1995, "Fast normalized cross-correlation") over the eight quarter turns and mirrorings, a
-    few scales, and all shifts of coarse versions. The agreement is the 15th percentile, over the tiles that show
-    something, of the correlation of a tile with the best place within a few pixels: brightness, contrast and small
-    turns change little, and what is alike in layout only fails in some tiles.
+    few scales, and all shifts of coarse versions. A tile of the one is looked for within a few pixels of its
+    place in the other; an affine map through the places found says where tiles lie if the pictures are one. The
+    agreement is the 15th percentile of the correlation of a tile with what lies there. Tiles count by their corners
+    (Shi and Tomasi 1994, "Good features to track"), since an edge agrees with any edge. Brightness, contrast and small
+    turns change little; what is alike in layout only, as buttons with other words are, fails in some tiles.
     """
     if not (_shows_something(one) and _shows_something(other)):
         return math.nan
@@ -43,8 +49,8 @@ def registration(one: Gray, other: Gray) -> float:
     place, picture, pattern = max(placements, key=lambda placed: placed[0].correlation)
     if place.correlation < _PLACED:
         return 0.0
-    correlations = _tile_correlations(picture, pattern, place)
-    return max(0.0, float(np.quantile(correlations, _SPARED))) if correlations.size else 0.0
+    tiles = _compared_tiles(picture, pattern, place)
+    return max(0.0, _quantile(_agreement(tiles), tiles.weights, _SPARED)) if len(tiles.weights) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,20 @@ def _place(picture: Gray, pattern: Gray) -> _Place:
     return best
 
 
-def _tile_correlations(picture: Gray, pattern: Gray, place: _Place) -> npt.NDArray[np.float64]:
-    """(t,): for every tile of the placed pattern that shows something, or lies on something, its best correlation."""
+@dataclass(frozen=True, slots=True)
+class _Tiles:
+    """The tiles of a placed pattern that show something, or lie on something.
+
+    correlations: (t, 2 * _SLACK + 1, 2 * _SLACK + 1), of a tile with what lies around its place; places: (t, 2) row and
+    column among the tiles; weights: (t,) > 0, how much of a corner it shows, and what it lies on.
+    """
+
+    correlations: npt.NDArray[np.float64]
+    places: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float64]
+
+
+def _compared_tiles(picture: Gray, pattern: Gray, place: _Place) -> _Tiles:
     side = round(_COARSE * place.scale) * _COARSENING
     count = side // _TILE
     placed = _views(_shrunk(pattern, side))[place.turn][: count * _TILE, : count * _TILE]
@@ -98,8 +116,49 @@ def _tile_correlations(picture: Gray, pattern: Gray, place: _Place) -> npt.NDArr
     # The mean of a window falls out, since that of the tile is 0.
     products = np.einsum("abij,abklij->abkl", tiles, windows)
     shown = np.maximum(tile_norms, norms[:, :, _SLACK, _SLACK]) >= _TEXTURE * _TILE
-    best: npt.NDArray[np.float64] = (products / (tile_norms[:, :, None, None] * norms)).max(axis=(2, 3))[shown]
-    return best
+    return _Tiles(
+        correlations=(products / (tile_norms[:, :, None, None] * norms))[shown],
+        places=np.argwhere(shown),
+        weights=((_corners(tiles) + _corners(windows[:, :, _SLACK, _SLACK])) / 2)[shown],
+    )
+
+
+def _corners(tiles: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """(...) of (..., _TILE, _TILE), in (0, 1]: the smaller eigenvalue of the mean outer product of the gradients."""
+    down, right = np.gradient(tiles.astype(np.float64), axis=(-2, -1))
+    dd, rr, dr = ((one * other).mean(axis=(-2, -1)) for one, other in ((down, down), (right, right), (down, right)))
+    smaller = (dd + rr) / 2 - np.hypot((dd - rr) / 2, dr)
+    # Where nothing has corners, all tiles count alike.
+    corners: npt.NDArray[np.float64] = np.clip(np.sqrt(np.maximum(smaller, 0)) / _CORNERED, 1e-6, 1)
+    return corners
+
+
+def _agreement(tiles: _Tiles) -> npt.NDArray[np.float64]:
+    """(t,): the best correlation of a tile within _STRAY of where it lies if all tiles move together."""
+    flat = tiles.correlations.reshape(len(tiles.places), -1)
+    best = np.clip(flat.max(axis=1), 0, None)
+    shifts = np.arange(-_SLACK, _SLACK + 1)
+    found = np.stack(np.unravel_index(flat.argmax(axis=1), tiles.correlations.shape[1:]), axis=1) - _SLACK
+    terms = np.column_stack([np.ones(len(flat)), tiles.places - tiles.places.mean(axis=0)])
+    # A slope takes evidence: one or two tiles give none.
+    ridge = np.diag([1e-3, 0.05, 0.05])
+    weights = best**4 * tiles.weights
+    expected = found.astype(np.float64)
+    for _ in range(2):
+        weighted = terms.T * weights
+        expected = terms @ np.linalg.solve(weighted @ terms + ridge, weighted @ found)
+        # The second time, tiles that lie elsewhere count little.
+        weights = weights / (1 + (np.linalg.norm(found - expected, axis=1) / _STRAY) ** 2)
+    down, right = (np.abs(shifts - expected[:, [axis]]) <= _STRAY for axis in (0, 1))
+    allowed = np.where(down[:, :, None] & right[:, None, :], tiles.correlations, -1.0)
+    agreement: npt.NDArray[np.float64] = allowed.max(axis=(1, 2))
+    return agreement
+
+
+def _quantile(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], share: float) -> float:
+    order = np.argsort(values, kind="stable")
+    below = weights[order].cumsum() - weights[order] / 2
+    return float(np.interp(share, below / weights.sum(), values[order]))
 
 
 def _surroundings(values: npt.NDArray[Any], place: _Place, side: int) -> npt.NDArray[Any]:

@@ -57,6 +57,11 @@ def test_a_part_that_differs_is_noticed_where_all_else_is_equal() -> None:
     assert registration(original, changed) < 0.5
 
 
+def test_buttons_of_one_style_with_other_words_are_two_pictures() -> None:
+    """Their edges and shadows agree wherever they lie."""
+    assert registration(gray(photo("021.png")), gray(photo("084.png"))) < 0.5
+
+
 @pytest.mark.parametrize("level", [0, 255])
 def test_nothing_can_be_said_of_a_blank_picture(level: int) -> None:
     blank = np.full((SIDE, SIDE), level, dtype=np.float32)
