@@ -24,8 +24,11 @@ from embedlab_core.index.writer import IndexWriter
 from embedlab_core.metrics import Stopwatch, save_metrics
 from embedlab_core.pipeline import Decoded, KnownRow, Reused, batches, encode_batch, read_outcomes
 
-# Rows between two writes: a killed run loses at most the work on this many images (about 15 seconds on two cores).
+# Encoded rows between two writes: a killed run loses at most the work on this many images (about 15 seconds on two
+# cores). Rows that are only reused wait longer: for each, a shard that holds the image under its old name or time is
+# written anew.
 FLUSH_ROWS = 2048
+_REUSED_ROWS = 65_536
 
 # So many images without a vector, and none with one, are the model's fault and end a first run.
 _ENOUGH = 8
@@ -88,17 +91,15 @@ def embed_folder(
     _seed(options.seed)
     watch = Stopwatch()
     with watch.stage("discover"):
-        found = discover(Path(images_dir), options.recursive)
+        found = discover(Path(images_dir), options.recursive, leave_out=index_dir)
     if not found.files:
         raise ImagesDirError(_no_images(images_dir, found))
     with IndexWriter(index_dir, ensemble.refs, shown_path(images_dir, ""), options.store) as writer:
         known = {path: KnownRow(rows, row) for rows in writer.shards for row, path in enumerate(rows.paths.tolist())}
         unwanted = frozenset(options.exclude_flagged)
-        # In another folder a path is another file, even one of the same size and time.
-        trusted = known if writer.same_folder else {}
-        excluded = _still_excluded(found, images_dir, trusted, _excluded_before(index_dir), unwanted)
+        excluded = _still_excluded(found, images_dir, known, _excluded_before(index_dir), unwanted)
         settled = {item.file.path for item in excluded}
-        changed = [file for file in found.files if not _is_unchanged(file, trusted.get(file.path))]
+        changed = [file for file in found.files if not _is_unchanged(file, known.get(file.path))]
         pending = [file for file in changed if file.path not in settled]
         outcomes = read_outcomes(
             Path(images_dir),
@@ -112,12 +113,12 @@ def embed_folder(
         )
         skipped = [*found.unreadable, *map(_skip, excluded)]
         skipped_before = len(skipped)
-        encoded = reused = 0
+        encoded = reused = written = 0
         buffer: list[Rows] = []
 
         def flush() -> None:
-            nonlocal buffer
-            rows, buffer = buffer, []
+            nonlocal buffer, written
+            rows, buffer, written = buffer, [], encoded
             if rows:
                 with watch.stage("write"):
                     for alike in _alike(rows):
@@ -136,7 +137,7 @@ def embed_folder(
                 skipped += unusable
                 if unusable and not encoded and not known:
                     _refuse_broken_model(ensemble, skipped, _ENOUGH)
-                if sum(map(len, buffer)) >= FLUSH_ROWS:
+                if encoded - written >= FLUSH_ROWS or sum(map(len, buffer)) >= _REUSED_ROWS:
                     flush()
                 progress(encoded + reused + len(skipped) - skipped_before, len(pending))
         finally:
@@ -244,10 +245,10 @@ def _by_content(shards: Iterable[Rows]) -> dict[bytes, KnownRow]:
 
 
 def _gone(known: Iterable[str], found: Discovery, skipped: list[Skip]) -> list[str]:
-    """Paths in the index that no longer stand for an image. What lies under an unreadable folder is kept."""
+    """Paths in the index that no longer stand for an image. What cannot be looked at is kept."""
     present = {file.path for file in found.files} - {skip.path for skip in skipped}
-    hidden = tuple(f"{skip.path}/" for skip in found.unreadable)
-    return [path for path in known if path not in present and not path.startswith(hidden)]
+    folders = tuple(f"{path}/" for path in found.hidden)
+    return [path for path in known if path not in present | found.hidden and not path.startswith(folders)]
 
 
 def _described(manifest: Manifest, ensemble: Ensemble, options: EmbedOptions) -> Manifest:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import sys
 import threading
 import time
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from embedlab_core.index.files import TEMPORARY_PREFIX
+from embedlab_core.index.files import temporary_path
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ def save_metrics(
         "seconds": dict(seconds),
     }
     path = index_dir / METRICS
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{METRICS}")
+    temporary = temporary_path(path)
     try:
         temporary.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         temporary.replace(path)

@@ -21,6 +21,9 @@ from embedlab_core.index.rows import Rows
 from embedlab_core.index.skipped import Excluded
 from embedlab_core.metrics import Stopwatch
 
+# Bytes of the largest file that is read, by every worker at once.
+_LARGEST_FILE = 2**30
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -113,10 +116,14 @@ def encode_batch(batch: list[Outcome], ensemble: Ensemble) -> tuple[list[Rows], 
 def _read(
     root: Path, file: ImageFile, specs: tuple[PixelSpec, ...], by_content: Mapping[bytes, KnownRow]
 ) -> Decoded | Reused | Skip:
+    if file.size > _LARGEST_FILE:
+        return Skip(file.path, f"{file.size / 2**30:.1f} GiB are too many for a picture")
     try:
         data = (root / file.path).read_bytes()
     except OSError as error:
         return Skip(file.path, f"file cannot be read ({error.strerror or error})")
+    except MemoryError:
+        return Skip(file.path, "not enough memory to read it")
     digest = hashlib.sha256(data).digest()
     if known := by_content.get(digest):
         return Reused(file, known)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from embedlab_core import embed
 from embedlab_core.embed import EmbedReport
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import ImagesDirError, ModelError, ModelMismatchError
@@ -403,3 +404,66 @@ def test_a_file_of_another_folder_is_another_file_even_of_the_same_name_size_and
     assert vectors_of(out).keys() == first.keys()
     assert vectors_of(out) != first
     assert counts(embed_images(tmp_path / "b" / ".." / "b", out, tiny)) == {"unchanged": 1}
+
+
+def test_an_index_of_another_folder_is_not_trusted_even_after_a_run_that_was_stopped(
+    tmp_path: Path, out: Path, tiny: OnnxEncoder
+) -> None:
+    for first, folder in enumerate(("a", "b")):
+        save_pictures(tmp_path / folder, range(6))
+        for number in range(6):
+            file = tmp_path / folder / f"{number:03d}.bmp"
+            picture(100 * first + number).save(file)
+            os.utime(file, (1, 1))
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    embed_images(tmp_path / "a", out, tiny)
+    with pytest.raises(KeyboardInterrupt):
+        embed_images(tmp_path / "b", out, tiny, interrupt, batch_size=2)
+    embed_images(tmp_path / "b", out, tiny)
+    embed_images(tmp_path / "b", tmp_path / "anew", tiny)
+    assert columns(IndexReader.open(out)) == columns(IndexReader.open(tmp_path / "anew"))
+
+
+def test_touched_files_are_written_together(
+    images: Path, out: Path, tiny: OnnxEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed_images(images, out, tiny)
+    for path in images.rglob("*.*"):
+        os.utime(path, (1, 1))
+    monkeypatch.setattr(embed, "FLUSH_ROWS", 2)
+    assert counts(embed_images(images, out, tiny, batch_size=1)) == {"reused": 8}
+    (shard,) = (out / "shards").iterdir()
+    # One shard for the eight, and nothing to merge it with.
+    assert shard.name == "000001.npz"
+
+
+def test_images_behind_a_link_whose_drive_is_away_stay(tmp_path: Path, out: Path, tiny: OnnxEncoder) -> None:
+    save_pictures(tmp_path / "images", range(2))
+    save_pictures(tmp_path / "drive", range(3))
+    (tmp_path / "images" / "link").symlink_to(tmp_path / "drive")
+    embed_images(tmp_path / "images", out, tiny)
+    (tmp_path / "drive").rename(tmp_path / "away")
+    report = embed_images(tmp_path / "images", out, tiny)
+    assert (report.count, report.removed) == (5, 0)
+    assert [skip.path for skip in report.skipped] == ["link"]
+    (tmp_path / "images" / "link").unlink()
+    report = embed_images(tmp_path / "images", out, tiny)
+    assert (report.count, report.removed) == (2, 3)
+
+
+def test_an_index_among_the_images_is_not_embedded(images: Path, tiny: OnnxEncoder) -> None:
+    embed_images(images, images / "index", tiny)
+    picture(99).save(images / "index" / "calibration-roc.png")
+    assert counts(embed_images(images, images / "index", tiny)) == {"unchanged": 8}
+
+
+def test_a_file_too_large_for_a_picture_is_named_and_not_read(images: Path, out: Path, tiny: OnnxEncoder) -> None:
+    with (images / "film.png").open("wb") as file:
+        file.truncate(3 * 2**30)
+    report = embed_images(images, out, tiny)
+    assert [(Path(skip.path).name, skip.reason) for skip in report.skipped] == [
+        ("film.png", "3.0 GiB are too many for a picture")
+    ]

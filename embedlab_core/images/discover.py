@@ -55,15 +55,23 @@ class Skip:
 
 @dataclass(slots=True)
 class Discovery:
-    """files: sorted by path. other: how many files are not images by name. unreadable: what could not be looked at."""
+    """files: sorted by path. other: how many files are not images by name. unreadable: what is named as an image but is
+    none that can be read, and what could not be looked at. hidden: the paths of the latter, files or folders."""
 
     files: list[ImageFile] = field(default_factory=list)
     other: int = 0
     unreadable: list[Skip] = field(default_factory=list)
+    hidden: set[str] = field(default_factory=set)
+
+    def hide(self, path: str, reason: str) -> None:
+        self.hidden.add(path)
+        self.unreadable.append(Skip(path, reason))
 
 
-def discover(images_dir: Path, recursive: bool = True) -> Discovery:
+def discover(images_dir: Path, recursive: bool = True, leave_out: Path | None = None) -> Discovery:
     """List the images under `images_dir`; symbolic links are followed, each real folder once, under its first name.
+
+    leave_out: a folder under it that is not looked into.
 
     Raises ImagesDirError if the folder is missing or not a folder.
     """
@@ -73,14 +81,14 @@ def discover(images_dir: Path, recursive: bool = True) -> Discovery:
         raise ImagesDirError(f"{images_dir}: not a folder; --images-dir wants the folder that holds the images")
     found = Discovery()
     pending = [("", images_dir)]
-    seen: set[tuple[int, int]] = set()
+    seen = _identities(leave_out, but=images_dir)
     while pending:
         prefix, folder = pending.pop()
         try:
             identity = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name, reverse=True)
         except OSError as error:
-            found.unreadable.append(Skip(prefix.rstrip("/") or ".", f"folder cannot be read ({error.strerror})"))
+            found.hide(prefix.rstrip("/") or ".", f"folder cannot be read ({error.strerror})")
             continue
         if (identity.st_dev, identity.st_ino) in seen:
             continue
@@ -90,9 +98,14 @@ def discover(images_dir: Path, recursive: bool = True) -> Discovery:
             is_image_name = Path(entry.name).suffix.lower() in IMAGE_SUFFIXES
             try:
                 status = entry.stat()
-            except OSError as error:
+            except FileNotFoundError as error:
                 if is_image_name:
                     found.unreadable.append(Skip(path, f"file cannot be read ({error.strerror})"))
+                elif entry.is_symlink():
+                    found.hide(path, "link to what is not there")
+                continue
+            except OSError as error:
+                found.hide(path, f"cannot be looked at ({error.strerror})")
                 continue
             if stat.S_ISDIR(status.st_mode):
                 if recursive:
@@ -106,6 +119,17 @@ def discover(images_dir: Path, recursive: bool = True) -> Discovery:
     found.files.sort()
     found.unreadable.sort(key=lambda skip: skip.path)
     return found
+
+
+def _identities(folder: Path | None, but: Path) -> set[tuple[int, int]]:
+    """Device and inode of `folder`, if it exists and is another one than `but`."""
+    try:
+        if folder is None or folder.samefile(but):
+            return set()
+        status = folder.stat()
+    except OSError:
+        return set()
+    return {(status.st_dev, status.st_ino)}
 
 
 def shown_path(folder: str, path: str) -> str:

@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from embedlab_core.errors import IndexWriteError
 
-TEMPORARY_PREFIX = ".tmp-"
+_TEMPORARY_PREFIX = ".tmp-"
 
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> str:
@@ -16,7 +18,7 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> str:
 
     A process killed at any moment leaves the old file or the new one. Raises IndexWriteError.
     """
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w+b") as file:
@@ -36,6 +38,23 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> str:
     return digest
 
 
+def temporary_path(path: Path) -> Path:
+    """What a file is called while it is written."""
+    return path.with_name(f"{_TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+
+
+def remove_leftovers(folder: Path, name: str, older: float = 0.0) -> None:
+    """Remove what killed processes left of `replace_file`, for files called `name` (a pattern), if it is at least
+    `older` seconds old. The folder may hold other things too: only our own names are touched."""
+    for path in folder.glob(f"{_TEMPORARY_PREFIX}[0-9]*-{name}"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        if stat.S_ISREG(status.st_mode) and status.st_mtime <= time.time() - older:
+            _discard(path)
+
+
 def replace_text(path: Path, text: str) -> str:
     """`replace_file` for UTF-8 text; names that are not valid Unicode keep their bytes."""
     return replace_file(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")))
@@ -50,5 +69,5 @@ def _discard(path: Path) -> None:
     try:
         path.unlink()
     except OSError:
-        # It was renamed, or never made, or its folder is not writable: nothing to clean up.
+        # It was renamed, or never made, or its folder is not writable: nothing to clean up, or no way to.
         return

@@ -46,13 +46,14 @@ class ShardRef:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """models: one, or those of an ensemble, whose columns stand side by side. images_dir: as it was given, the prefix
-    of every path in results. store: how vectors are kept, see `Store`. runtime, seed, options, versions: of the last
-    embed run."""
+    of every path in results. store: how vectors are kept, see `Store`. projection: the file of a "pca" store. runtime,
+    seed, options, versions: of the last embed run."""
 
     models: tuple[ModelRef, ...]
     images_dir: str
     shards: tuple[ShardRef, ...] = ()
     store: str = "float32"
+    projection: str = ""
     runtime: str = ""
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
@@ -110,6 +111,7 @@ def _manifest(document: dict[str, Any]) -> Manifest:
         images_dir=_typed(document, "images_dir", str),
         shards=tuple(_shard(shard) for shard in _typed(document, "shards", list)),
         store=str(Store.parse(_typed(document, "store", str))),
+        projection=_file_name(document.get("projection", "")),
         runtime=_typed(document, "runtime", str),
         seed=_natural(document, "seed", _LARGEST_SEED),
         options=_typed(document, "options", dict),
@@ -134,9 +136,14 @@ def _shard(document: Any) -> ShardRef:
     _require_text((shard.file, shard.sha256), "shards")
     _natural(document, "rows")
     _natural(document, "bytes")
-    if "\0" in shard.file or Path(shard.file).name != shard.file:
-        raise ValueError(f"file {shard.file!r} is no file name")
+    _file_name(shard.file)
     return shard
+
+
+def _file_name(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value or Path(value).name != value:
+        raise ValueError(f"file {value!r:.40} is no file name")
+    return value
 
 
 def _typed(document: dict[str, Any], key: str, kind: type[T]) -> T:

@@ -1,5 +1,6 @@
 """Reading an index: memory-mapped shards seen as one table."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,8 @@ from embedlab_core.index.rows import Rows, Selector
 from embedlab_core.index.store import Store, decode, project
 
 SHARDS = "shards"
-PROJECTION = "projection.npz"
+# Each "pca" store has its own file, named by its content: a run that is killed leaves that of the old store as it was.
+PROJECTION_PATTERN = "projection-*.npz"
 
 # Rows of one block of a scan. 8,192 x 512 float32 is 16 MB: small beside any memory, large enough for BLAS.
 BLOCK_ROWS = 8192
@@ -212,10 +214,17 @@ def load_projection(directory: Path, manifest: Manifest) -> npt.NDArray[np.float
     store = Store.parse(manifest.store)
     if store.kind != "pca":
         return None
-    projection = open_npz(directory / PROJECTION)["projection"]
-    if projection.shape != (store.dims, manifest.dim):
-        raise _damaged(directory / PROJECTION, f"projection of shape {projection.shape}")
+    path = directory / manifest.projection
+    if not manifest.projection:
+        raise _damaged(directory, "its projection is lost")
+    projection = open_npz(path).get("projection")
+    if projection is None or projection.shape != (store.dims, manifest.dim) or projection_name(projection) != path.name:
+        raise _damaged(path, "it is not the projection that the manifest names")
     return projection
+
+
+def projection_name(projection: npt.NDArray[np.float32]) -> str:
+    return PROJECTION_PATTERN.replace("*", hashlib.sha256(projection.tobytes()).hexdigest()[:16])
 
 
 def _damaged(path: Path, reason: str) -> IndexDamagedError:

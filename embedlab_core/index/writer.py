@@ -13,17 +13,25 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from embedlab_core.errors import IndexDamagedError, IndexMissingError, IndexWriteError, ModelMismatchError, StoreError
-from embedlab_core.index.files import TEMPORARY_PREFIX, file_sha256
-from embedlab_core.index.manifest import Manifest, ModelRef, ShardRef, load_manifest, save_manifest
+from embedlab_core.index.files import file_sha256, remove_leftovers
+from embedlab_core.index.manifest import MANIFEST, Manifest, ModelRef, ShardRef, load_manifest, save_manifest
 from embedlab_core.index.npz import write_npz
-from embedlab_core.index.reader import PROJECTION, SHARDS, load_projection, open_shard
+from embedlab_core.index.reader import PROJECTION_PATTERN, SHARDS, load_projection, open_shard, projection_name
 from embedlab_core.index.rows import Rows
+from embedlab_core.index.skipped import SKIPPED
 from embedlab_core.index.store import Store, fit_projection, recall_of
+from embedlab_core.metrics import METRICS
 
 log = logging.getLogger(__name__)
 
 # A full shard: 65,536 x 512 float32 is 134 MB, so a million images are 16 files. Shards under half of it are merged.
 SHARD_ROWS = 65_536
+# Small shards are merged once there are so many: each open one takes a file descriptor, of which there may be 256.
+_MOST_SMALL = 32
+# The modification time of rows from another folder, where a path stood for another file: no file has it.
+_UNKNOWN_TIME = np.iinfo(np.int64).min
+# Temporary files of other commands this old, in seconds, are of killed ones.
+_STALE = 3600
 # Rows that a projection is fitted to and recall is measured on: plenty for 512 directions, seconds for either.
 SAMPLE_ROWS = 20_000
 # The names that _write gives.
@@ -33,7 +41,7 @@ SHARD_PATTERN = "[0-9]" * 6 + ".npz"
 class IndexWriter(AbstractContextManager["IndexWriter"]):
     """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock.
 
-    same_folder: whether the index was made of these images before, so that a path stands for the same file.
+    Rows of an index that was made of another folder lose their modification times: their paths stand for other files.
     """
 
     def __init__(
@@ -48,12 +56,14 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         self._lock = _lock(directory)
         try:
             self.manifest = _existing(directory, models) or Manifest(models=models, images_dir=images_dir)
-            self.same_folder = Path(self.manifest.images_dir).resolve() == Path(images_dir).resolve()
-            self.manifest = replace(self.manifest, images_dir=images_dir)
             self._store = _checked_store(directory, self.manifest, store)
+            _remove_leftovers(directory)
             self._shards = self._open_intact()
+            moved = Path(self.manifest.images_dir).resolve() != Path(images_dir).resolve()
+            self.manifest = replace(self.manifest, images_dir=images_dir)
+            if moved:
+                self._forget_times()
             self._paths = {path for rows in self._shards.values() for path in rows.paths.tolist()}
-            _remove_temporary(directory)
         except BaseException:
             self._lock.release()
             raise
@@ -75,7 +85,7 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         """Add rows. An older row of the same path is dropped in the same step."""
         added = set(rows.paths.tolist())
         kept = self._without(added & self._paths)
-        self._commit([*kept, self._write(rows)])
+        self._commit(self._few([*kept, self._write(rows)]))
         self._paths |= added
 
     def drop(self, paths: Collection[str]) -> None:
@@ -90,23 +100,24 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         """
         whole = [shard for shard in self._shards if not self._is_stored(shard)]
         sample = _sample([self._shards[shard] for shard in whole], self.manifest.dim)
-        projection = self._projection(sample)
+        name, projection = self._projection(sample)
         recall = None
         if whole and self._store.kind != "float32":
             recall = recall_of(self._store, sample, projection)
-        self.manifest = replace(manifest, shards=self.manifest.shards, store=str(self._store))
-        self._commit(self._merged(projection))
+        self.manifest = replace(manifest, shards=self.manifest.shards, store=str(self._store), projection=name)
+        self._commit([self._join(run, projection) for run in _runs(list(self._shards))])
         return recall
 
-    def _projection(self, sample: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
-        """That of the index if it has one, else one fitted to `sample`."""
+    def _projection(self, sample: npt.NDArray[np.float32]) -> tuple[str, npt.NDArray[np.float32] | None]:
+        """That of the index if it has one, else one fitted to `sample`, in a file beside the old one."""
         if self._store.kind != "pca":
-            return None
-        if self.manifest.store == str(self._store):
-            return load_projection(self.directory, self.manifest)
+            return "", None
+        if self.manifest.store == str(self._store) and self.manifest.projection:
+            return self.manifest.projection, load_projection(self.directory, self.manifest)
         projection = fit_projection(sample, self._store.dims)
-        write_npz(self.directory / PROJECTION, {"projection": projection})
-        return projection
+        name = projection_name(projection)
+        write_npz(self.directory / name, {"projection": projection})
+        return name, projection
 
     def _is_stored(self, shard: ShardRef) -> bool:
         rows, dim = self._shards[shard], self.manifest.dim
@@ -124,14 +135,42 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
     def _open_intact(self) -> dict[ShardRef, Rows]:
         """Shards whose every byte is as written. The images of a damaged one are embedded again: it is left out."""
         intact = {}
+        projected = self._checked_projection()
         for shard in self.manifest.shards:
+            path = self.directory / SHARDS / shard.file
             try:
-                if file_sha256(self.directory / SHARDS / shard.file) != shard.sha256:
-                    raise IndexDamagedError(f"{self.directory / SHARDS / shard.file}: checksum does not match")
-                intact[shard] = open_shard(self.directory, shard, self.manifest)
-            except (OSError, IndexDamagedError) as error:
+                if file_sha256(path) != shard.sha256:
+                    raise IndexDamagedError(f"{path}: checksum does not match")
+                rows = open_shard(self.directory, shard, self.manifest)
+                if rows.vectors.shape[1] != self.manifest.dim and not projected:
+                    rows = _unprojected(path, rows)
+                intact[shard] = rows
+            except (FileNotFoundError, IndexDamagedError) as error:
                 log.warning("%s; its %d images are embedded again", error, shard.rows)
+            except OSError as error:
+                raise IndexWriteError(
+                    f"{path}: cannot be read ({error.strerror or error}); make it readable, or delete it to embed "
+                    f"its {shard.rows} images again"
+                ) from error
         return intact
+
+    def _checked_projection(self) -> bool:
+        """Whether the projection of a "pca" store is whole; one that is not is forgotten, to be fitted again."""
+        try:
+            return load_projection(self.directory, self.manifest) is not None
+        except IndexDamagedError as error:
+            log.warning("%s", error)
+            self.manifest = replace(self.manifest, projection="")
+            return False
+
+    def _forget_times(self) -> None:
+        if self._shards:
+            self._commit(
+                [
+                    self._write(replace(rows, mtimes=np.full_like(rows.mtimes, _UNKNOWN_TIME)))
+                    for rows in list(self._shards.values())
+                ]
+            )
 
     def _without(self, paths: set[str]) -> list[ShardRef]:
         if not paths:
@@ -145,19 +184,18 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
                 kept.append(self._write(rows.take(stay)))
         return kept
 
-    def _merged(self, projection: npt.NDArray[np.float32] | None) -> list[ShardRef]:
-        """Neighbouring small shards become one, so that the number of files stays proportional to the images."""
-        merged: list[ShardRef] = []
-        run: list[ShardRef] = []
-        for shard in list(self._shards):
-            if run and sum(part.rows for part in run) + shard.rows > SHARD_ROWS:
-                merged.append(self._join(run, projection))
-                run = []
-            run.append(shard)
-            if shard.rows >= SHARD_ROWS // 2:
-                merged.append(self._join(run, projection))
-                run = []
-        return [*merged, self._join(run, projection)] if run else merged
+    def _few(self, shards: list[ShardRef]) -> list[ShardRef]:
+        """The same rows, with the small shards that wait to be stored merged where there are many."""
+        small = [shard for shard in shards if shard.rows < SHARD_ROWS // 2 and self._is_plain(shard)]
+        if len(small) < _MOST_SMALL:
+            return shards
+        merged = [self._write(Rows.concatenate(self._shards[shard] for shard in run)) for run in _runs(small)]
+        return [*(shard for shard in shards if shard not in small), *merged]
+
+    def _is_plain(self, shard: ShardRef) -> bool:
+        rows = self._shards[shard]
+        layout = (rows.vectors.shape[1], rows.vectors.dtype, rows.full.shape[1])
+        return layout == (self.manifest.dim, np.float32, 0)
 
     def _join(self, run: list[ShardRef], projection: npt.NDArray[np.float32] | None) -> ShardRef:
         if len(run) == 1 and self._is_stored(run[0]):
@@ -177,8 +215,8 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         self.manifest = replace(self.manifest, shards=tuple(shards))
         save_manifest(self.directory, self.manifest)
         self._shards = {shard: self._shards[shard] for shard in shards}
-        named = {shard.file for shard in shards}
-        for path in (self.directory / SHARDS).glob(SHARD_PATTERN):
+        named = {shard.file for shard in shards} | {self.manifest.projection}
+        for path in [*(self.directory / SHARDS).glob(SHARD_PATTERN), *self.directory.glob(PROJECTION_PATTERN)]:
             if path.name not in named:
                 path.unlink(missing_ok=True)
 
@@ -216,12 +254,32 @@ def _next_number(shards_dir: Path) -> int:
     return 1 + max((int(path.stem) for path in shards_dir.glob("*.npz") if path.stem.isdigit()), default=-1)
 
 
-def _remove_temporary(directory: Path) -> None:
-    """What killed runs left behind. The folder may hold other things too: only our own names are touched."""
-    for folder in (directory, directory / SHARDS):
-        for path in folder.glob(f"{TEMPORARY_PREFIX}[0-9]*-*"):
-            if path.is_file():
-                path.unlink(missing_ok=True)
+def _remove_leftovers(directory: Path) -> None:
+    """What killed runs left behind; not what other commands, which need no lock, are about to write."""
+    remove_leftovers(directory / SHARDS, "*")
+    for name in (MANIFEST, PROJECTION_PATTERN, SKIPPED, METRICS):
+        remove_leftovers(directory, name)
+    remove_leftovers(directory, "*", older=_STALE)
+
+
+def _runs(shards: list[ShardRef]) -> list[list[ShardRef]]:
+    """Neighbouring small shards stand together, so that the number of files stays proportional to the images."""
+    runs: list[list[ShardRef]] = []
+    room = 0
+    for shard in shards:
+        if not runs or shard.rows > room:
+            runs.append([])
+            room = SHARD_ROWS
+        runs[-1].append(shard)
+        room = room - shard.rows if shard.rows < SHARD_ROWS // 2 else 0
+    return runs
+
+
+def _unprojected(path: Path, rows: Rows) -> Rows:
+    """Rows whose projection is lost, as they were before. Raises IndexDamagedError if their vectors were not kept."""
+    if not rows.full.shape[1]:
+        raise IndexDamagedError(f"{path}: its vectors cannot be read without their projection")
+    return replace(rows, vectors=rows.full, full=rows.full[:, :0])
 
 
 def _checked_store(directory: Path, manifest: Manifest, store: Store | None) -> Store:

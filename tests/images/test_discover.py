@@ -78,12 +78,27 @@ def test_a_folder_under_two_names_is_listed_under_the_first(tmp_path: Path) -> N
     assert found(tmp_path) == [f"{number:02d}-a/x.png" for number in range(20)]
 
 
-def test_a_broken_link_with_an_image_name_is_reported(tmp_path: Path) -> None:
+def test_a_broken_link_is_reported(tmp_path: Path) -> None:
+    """One with another name may have stood for a folder on a drive that is away."""
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "drive").symlink_to(tmp_path / "nowhere")
     result = discover(tmp_path)
     assert result.files == []
-    assert result.unreadable == [Skip("gone.png", "file cannot be read (No such file or directory)")]
+    assert result.unreadable == [
+        Skip("drive", "link to what is not there"),
+        Skip("gone.png", "file cannot be read (No such file or directory)"),
+    ]
+    assert result.hidden == {"drive"}
+
+
+def test_a_folder_may_be_left_out_by_any_of_its_names(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "index/plot.png", "index/shards/x.png")
+    (tmp_path / "link").symlink_to(tmp_path / "index")
+    assert [file.path for file in discover(tmp_path, leave_out=tmp_path / "link").files] == ["a.png"]
+    assert [file.path for file in discover(tmp_path / "index", leave_out=tmp_path / "index").files] == [
+        "plot.png",
+        "shards/x.png",
+    ]
 
 
 def test_a_folder_that_is_named_like_an_image_is_a_folder(tmp_path: Path) -> None:
@@ -108,6 +123,20 @@ def test_an_unreadable_folder_is_named_and_the_rest_is_listed() -> None:
         (root / "locked").chmod(0o755)
     assert [file.path for file in result.files] == ["a.png", "open/c.png"]
     assert result.unreadable == [Skip("locked", "folder cannot be read (Permission denied)")]
+
+
+def test_files_that_cannot_be_looked_at_are_hidden_not_gone() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        put(root, "a.png", "listed/b.png", "listed/sub/c.png")
+        (root / "listed").chmod(0o644)
+        with as_ordinary_user():
+            result = discover(root)
+        (root / "listed").chmod(0o755)
+    assert [file.path for file in result.files] == ["a.png"]
+    assert result.hidden == {"listed/b.png", "listed/sub"}
+    assert [skip.path for skip in result.unreadable] == ["listed/b.png", "listed/sub"]
 
 
 def test_file_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:

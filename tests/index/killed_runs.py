@@ -1,8 +1,8 @@
 """A program of its own: embed the same folder again and again, each run killed one file operation later than the last.
 
-python -m tests.index.killed_runs MODEL IMAGES BASE OUT makes OUT/000, OUT/001 and so on, each a copy of the index BASE
-(if there is one) as a run left it that was killed (SIGKILL) before its first, second, ... operation on a file of the
-index. It ends when a run gets through.
+python -m tests.index.killed_runs MODEL IMAGES BASE OUT [STORE] makes OUT/000, OUT/001 and so on, each a copy of the
+index BASE (if there is one) as a run left it that was killed (SIGKILL) before its first, second, ... operation on a
+file of the index. It ends when a run gets through.
 """
 
 import itertools
@@ -16,6 +16,7 @@ from typing import Any
 from embedlab_core import embed
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import load_model_spec
+from embedlab_core.index.store import Store
 from tests.support import embed_images
 
 
@@ -32,7 +33,7 @@ def kill_before(operation: int, out: Path) -> None:
     sys.addaudithook(watch)
 
 
-def main(model: Path, images: Path, base: Path, root: Path) -> None:
+def main(model: Path, images: Path, base: Path, root: Path, store: Store | None) -> None:
     embed.FLUSH_ROWS = 4
     for operation in itertools.count():
         out = root / f"{operation:03d}"
@@ -44,7 +45,7 @@ def main(model: Path, images: Path, base: Path, root: Path) -> None:
             try:
                 kill_before(operation, out)
                 encoder = OnnxEncoder(load_model_spec(model))
-                embed_images(images, out, encoder, batch_size=3, workers=1)
+                embed_images(images, out, encoder, batch_size=3, workers=1, store=store)
                 code = 0
             finally:
                 os._exit(code)
@@ -54,4 +55,4 @@ def main(model: Path, images: Path, base: Path, root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    main(*map(Path, sys.argv[1:5]), Store.parse(sys.argv[5]) if sys.argv[5:] else None)

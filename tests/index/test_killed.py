@@ -8,11 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import IndexMissingError
 from embedlab_core.index.reader import SHARDS, IndexReader
+from embedlab_core.index.store import Store, project
 from tests.support import ASSETS, ROOT, columns, embed_images, picture, run_cli, run_python, save_pictures, vectors_of
 
 
@@ -27,8 +29,8 @@ def assert_nothing_is_left_over(directory: Path) -> None:
     }
 
 
-def run_until_it_survives(encoder: OnnxEncoder, images: Path, base: Path, out: Path) -> list[Path]:
-    ran = run_python("-m", "tests.index.killed_runs", encoder.spec.folder, images, base, out)
+def run_until_it_survives(encoder: OnnxEncoder, images: Path, base: Path, out: Path, *store: str) -> list[Path]:
+    ran = run_python("-m", "tests.index.killed_runs", encoder.spec.folder, images, base, out, *store)
     assert ran.code == 0, ran.stderr
     return sorted(out.iterdir())[:-1]
 
@@ -74,6 +76,24 @@ def test_an_update_may_die_before_any_operation_and_loses_nothing(tmp_path: Path
         # What the update does not touch is there at every moment.
         assert columns(IndexReader.open(directory)).items() >= untouched.items()
     assert_each_can_be_opened_and_finished(killed, tiny, images, tmp_path / "whole")
+
+
+def test_a_change_of_the_projection_may_die_before_any_operation(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    images = tmp_path / "images"
+    save_pictures(images, range(6))
+    old, new = Store.parse("pca:3+full"), Store.parse("pca:2+full")
+    embed_images(images, tmp_path / "base", tiny, store=old)
+    shutil.copytree(tmp_path / "base", tmp_path / "whole")
+    embed_images(images, tmp_path / "whole", tiny, store=new)
+    killed = run_until_it_survives(tiny, images, tmp_path / "base", tmp_path / "runs", str(new))
+    assert len(killed) >= 6
+    for directory in killed:
+        index = IndexReader.open(directory)
+        expected = project(index.vectors(np.arange(6)), index.projection) if index.projection is not None else None
+        assert np.concatenate([block for _, block in index.blocks()]) == pytest.approx(expected, abs=1e-6)
+        embed_images(images, directory, tiny, store=new)
+        assert columns(IndexReader.open(directory)) == columns(IndexReader.open(tmp_path / "whole"))
+        assert len(list(directory.glob("projection-*"))) == 1
 
 
 def test_runs_of_the_real_program_killed_at_random_end_like_an_unbroken_one(tmp_path: Path) -> None:

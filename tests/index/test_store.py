@@ -1,5 +1,6 @@
 """Vectors stored compressed: the layout, what is lost, and what may follow what."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedlab_core.analysis.thresholds import limits_of
-from embedlab_core.errors import StoreError
+from embedlab_core.errors import IndexDamagedError, StoreError
 from embedlab_core.index.manifest import Manifest, ModelRef
-from embedlab_core.index.reader import IndexReader
+from embedlab_core.index.npz import write_npz
+from embedlab_core.index.reader import PROJECTION_PATTERN, IndexReader
 from embedlab_core.index.store import Store, decode, fit_projection, project, recall_of
 from embedlab_core.index.writer import IndexWriter
 from embedlab_core.search.rank import top_k
@@ -111,6 +113,35 @@ def test_float32_can_be_compressed_later_and_restored_only_where_it_was_kept(tmp
     write(tmp_path, "int8")
     with pytest.raises(StoreError, match=r"stored as int8, from which float32 cannot be made"):
         write(tmp_path, "float32")
+
+
+@pytest.mark.parametrize("damage", ["missing", "another", "unnamed"])
+@pytest.mark.parametrize(("store", "kept"), [("pca:8", 0), ("pca:8+full", 60)])
+def test_a_lost_projection_costs_only_what_cannot_be_projected_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, store: str, kept: int, damage: str
+) -> None:
+    write(tmp_path, store)
+    (file,) = tmp_path.glob(PROJECTION_PATTERN)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    match damage:
+        case "missing":
+            file.unlink()
+        case "another":
+            write_npz(file, {"projection": fit_projection(random_units(60, 32, seed=1), 8)})
+        case "unnamed":  # as in an index that an older embedlab made
+            del manifest["projection"]
+            (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(IndexDamagedError, match="run embed again"):
+        IndexReader.open(tmp_path)
+    with IndexWriter(tmp_path, MODEL, ".") as writer:
+        assert sum(map(len, writer.shards)) == kept
+        assert ("60 images are embedded again" in caplog.text) == (not kept)
+        if not kept:
+            writer.append(make_rows(VECTORS, NAMES))
+        writer.finish(Manifest(MODEL, "."))
+    index = IndexReader.open(tmp_path)
+    assert [hits[0].path for hits in top_k(index, VECTORS[[3, 55]], 1)] == ["003.png", "055.png"]
+    assert [path.name for path in tmp_path.glob(PROJECTION_PATTERN)] == [file.name]
 
 
 def test_a_projection_must_drop_something(tmp_path: Path) -> None:
