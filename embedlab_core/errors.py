@@ -1,5 +1,7 @@
 """Errors a user can meet. Each message is one line that names the thing at fault and the way out."""
 
+from pathlib import Path
+
 
 class EmbedlabError(Exception):
     """Base of all errors that embedlab raises on purpose; the command line prints the message and exits with 1."""
@@ -52,6 +54,16 @@ class IndexMissingError(EmbedlabError):
 
 class IndexDamagedError(EmbedlabError):
     """An index exists but a part of it cannot be read."""
+
+
+class IndexUnreadableError(EmbedlabError):
+    """An index exists, perhaps whole, but the system does not let a part of it be read."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path}: cannot be read ({error.strerror or error}); nothing is known to be wrong with the index: "
+            "let this user read it, or give another folder"
+        )
 
 
 class StoreError(EmbedlabError):

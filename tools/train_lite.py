@@ -34,17 +34,14 @@ from lite_lib.train import FrozenSource, Model, Phase, Recipe, TunedSource, trai
 
 RECIPE = Recipe()
 HEADS = Phase(epochs=8, rate=1e-3)
-TOWERS = (
-    Phase(epochs=8, rate=6e-4, image_rate=2e-4, text_rate=1e-4, warm=30),
-    Phase(epochs=5, rate=6e-4, image_rate=2e-4, text_rate=1e-4, warm=30),
-)
+TOWERS = Phase(epochs=11, rate=6e-4, image_rate=1e-4, text_rate=1e-4, warm=30)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="the training images, with captions.jsonl")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--work", type=Path, required=True, help="a folder for caches, log and curves (7 GB)")
+    parser.add_argument("--work", type=Path, required=True, help="a folder for caches, log and curves (8 GB)")
     parser.add_argument("--tower", type=int, choices=(0, 1, 2), default=2, help="which EfficientNet-Lite")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -78,19 +75,18 @@ def fit(ready: Prepared, work: Path, seed: int) -> Model:
     model = Model(ready.tower, ready.sentences, ready.features[0], ready.text_features)
     frozen = FrozenSource(ready.features, ready.text_features, plain=(0,), changed=(1,))
     model = train(model, frozen, ready.training, RECIPE, HEADS, seed, ready.held.judge, curves)
-    for number, phase in enumerate(TOWERS, 1):
-        tuned = TunedSource(
-            tower=model.tower,
-            sentences=model.sentences,
-            seen=ready.seen,
-            states=ready.states,
-            rows=ready.train,
-            prototypes=ready.prototypes,
-            plain=range(TRUE_VIEWS),
-            changed=(0, *range(TRUE_VIEWS, VIEWS)),
-            word_dropout=RECIPE.word_dropout,
-        )
-        model = train(model, tuned, ready.training, RECIPE, phase, seed + number, ready.held.judge, curves)
+    tuned = TunedSource(
+        tower=model.tower,
+        sentences=model.sentences,
+        seen=ready.seen,
+        states=ready.states,
+        rows=ready.train,
+        prototypes=ready.prototypes,
+        plain=range(TRUE_VIEWS),
+        changed=(0, *range(TRUE_VIEWS, VIEWS)),
+        word_dropout=RECIPE.word_dropout,
+    )
+    model = train(model, tuned, ready.training, RECIPE, TOWERS, seed + 1, ready.held.judge, curves)
     draw_curves(curves, work / "curves.png")
     return model
 

@@ -2,9 +2,8 @@
 
 import json
 
-import numpy as np
-
 from embedlab_core.analysis.named import rows_named
+from embedlab_core.documents import read_json
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
@@ -24,7 +23,7 @@ def mark_apart(index: IndexReader, path_a: str, path_b: str) -> None:
     if row_a == row_b:
         raise DuplicatesError(f"{path_a}: both paths name this image; give two")
     # Paths relative to the images folder, so that the list outlives a move of the folder.
-    paths = _relative(index)
+    paths = index.relative_paths()
     low, high = sorted((paths[row_a], paths[row_b]))
     pairs = sorted({*_load(index), (low, high)})
     replace_text(index.directory / APART, json.dumps({"format": FORMAT, "pairs": pairs}, indent=1) + "\n")
@@ -35,14 +34,14 @@ def rows_apart(index: IndexReader) -> list[tuple[int, int]]:
     pairs = _load(index)
     if not pairs:
         return []
-    rows = {path: row for row, path in enumerate(_relative(index))}
+    rows = {path: row for row, path in enumerate(index.relative_paths())}
     return [(rows[one], rows[other]) for one, other in pairs if one in rows and other in rows]
 
 
 def _load(index: IndexReader) -> list[RelativePair]:
     path = index.directory / APART
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = read_json(path)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']}")
         return [(str(one), str(other)) for one, other in document["pairs"]]
@@ -52,7 +51,3 @@ def _load(index: IndexReader) -> list[RelativePair]:
         raise DuplicatesError(
             f"{path}: not a readable list of pairs ({error}); repair it, or delete it to forget the pairs"
         ) from error
-
-
-def _relative(index: IndexReader) -> list[str]:
-    return np.concatenate([shard.paths for shard in index.shards]).tolist() if index.shards else []

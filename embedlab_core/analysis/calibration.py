@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.analysis.labelled import LabelledPairs
+from embedlab_core.documents import read_json
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
@@ -143,7 +144,7 @@ def load_calibration(index: IndexReader) -> Calibration | None:
     path = index.directory / CALIBRATION
     again = f"run: embedlab calibrate --index {index.directory}"
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = read_json(path)
         if document.pop("format") != FORMAT:
             raise ValueError("another format")
         for name in ("threshold", "precision", "recall"):

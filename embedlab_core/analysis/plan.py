@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 
 from embedlab_core.analysis.duplicates import DuplicateGroup
 from embedlab_core.analysis.named import rows_named
+from embedlab_core.documents import read_json
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
@@ -77,7 +78,7 @@ def save_plan(file: Path, plan: Plan) -> None:
 def load_plan(file: Path) -> Plan:
     """Raises DuplicatesError if there is no plan or it cannot be understood."""
     try:
-        document = json.loads(file.read_text("utf-8"))
+        document = read_json(file)
         if document["format"] != FORMAT or document["state"] not in get_args(State):
             raise ValueError(f"format {document['format']}, state {document['state']}")
         groups = tuple(

@@ -104,7 +104,8 @@ def command(
     ensemble = Ensemble([open_encoder(spec, device, precision, batch) for spec in specs])
     kept = None if store is None else Store.parse(store)
     options = EmbedOptions(batch, workers, recursive, seed, kept, exclude_flagged)
-    hidden = quiet or not sys.stderr.isatty()
+    # None where it is closed.
+    hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
     with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=hidden, show_pos=True) as bar:
 
         def show(done: int, total: int) -> None:

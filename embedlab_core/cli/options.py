@@ -1,5 +1,6 @@
 """Options and behaviour that several commands share."""
 
+import errno
 import functools
 import logging
 import math
@@ -83,6 +84,11 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except EmbedlabError as error:
             raise Failure(printable(str(error))) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # Click ends quietly: whoever read the results has gone.
+            # What the system refuses where the library knows nothing better to say: a name that is too long.
+            raise Failure(printable(f"{error.filename or 'system'}: {error.strerror or error}")) from error
         finally:
             logger.removeHandler(handler)
 

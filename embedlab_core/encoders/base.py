@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.encoders.spec import ModelSpec
-from embedlab_core.errors import VectorError
+from embedlab_core.errors import ModelError, VectorError
 from embedlab_core.index.manifest import ModelRef
 
 # A unit vector that went through float32 arithmetic has a norm this close to 1.
@@ -61,8 +61,13 @@ def padded(pixels: npt.NDArray[np.uint8], batch_size: int) -> npt.NDArray[np.uin
 def checked(vectors: npt.NDArray[np.float32], spec: ModelSpec) -> npt.NDArray[np.float32]:
     """Let through only unit vectors: a zero or NaN would make every later comparison meaningless.
 
-    Raises VectorError.
+    Raises VectorError, and ModelError if they have another length than model.json says.
     """
+    if vectors.shape[1:] != (spec.dim,):
+        raise ModelError(
+            f"{spec.folder}: model {spec.name} gave vectors of shape {vectors.shape[1:]}, not of {spec.dim} dimensions "
+            "as its model.json says; restore the folder"
+        )
     norms = np.linalg.norm(vectors, axis=1)
     wrong = np.flatnonzero(~(np.abs(norms - 1) < _NORM_TOLERANCE))  # NaN is less than nothing
     if wrong.size:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -47,19 +47,32 @@ class OnnxEncoder:
         """
         session = self._image_session
         parts = [pixels] if self._many else np.split(pixels, len(pixels))
-        vectors = np.concatenate([session.run(None, {"pixels": part})[0] for part in parts])
-        return checked(cast(npt.NDArray[np.float32], vectors), self.spec)
+        vectors = np.concatenate([self._run(session, {"pixels": part}) for part in parts])
+        return checked(vectors, self.spec)
 
     def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:
         """Each prompt runs alone, at its own length, so that its vector does not depend on the others."""
-        vectors = np.empty((len(texts), self.spec.dim), dtype=np.float32)
+        vectors = []
         truncated = []
-        for row, text in enumerate(texts):
+        for text in texts:
             encoding = self._tokenizer.encode(clean_prompt(text, self.spec.cleaning))
             if encoding.overflowing:
                 truncated.append(text)
-            (vectors[row],) = self._text_session.run(None, {"ids": np.array([encoding.ids], dtype=np.int64)})[0]
-        return TextEmbeddings(checked(vectors, self.spec), tuple(truncated))
+            ids = np.array([encoding.ids], dtype=np.int64)
+            vectors.append(self._run(self._text_session, {"ids": ids}))
+        found = np.concatenate(vectors) if vectors else np.empty((0, self.spec.dim), np.float32)
+        return TextEmbeddings(checked(found, self.spec), tuple(truncated))
+
+    def _run(
+        self, session: "onnxruntime.InferenceSession", inputs: dict[str, npt.NDArray[Any]]
+    ) -> npt.NDArray[np.float32]:
+        try:
+            return cast(npt.NDArray[np.float32], session.run(None, inputs)[0])
+        except _onnx_errors() as error:
+            raise ModelError(
+                f"{self.spec.folder}: ONNX Runtime cannot run model {self.spec.name} ({error}); if memory is short, a "
+                "smaller --batch-size takes less"
+            ) from error
 
     @cached_property
     def _image_session(self) -> "onnxruntime.InferenceSession":
@@ -83,7 +96,6 @@ class OnnxEncoder:
 
 def _session(path: Path, prepack: bool) -> "onnxruntime.InferenceSession":
     import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as states
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -92,11 +104,18 @@ def _session(path: Path, prepack: bool) -> "onnxruntime.InferenceSession":
     options.add_session_config_entry("session.disable_prepacking", "0" if prepack else "1")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (
+    except _onnx_errors() as error:
+        raise ModelError(f"{path}: ONNX Runtime cannot load it ({error}); restore the model folder") from error
+
+
+def _onnx_errors() -> tuple[type[Exception], ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+    return (
         states.Fail,
+        states.InvalidArgument,
         states.InvalidProtobuf,
         states.InvalidGraph,
         states.NoSuchFile,
         states.RuntimeException,
-    ) as error:
-        raise ModelError(f"{path}: ONNX Runtime cannot load it ({error}); restore the model folder") from error
+    )

@@ -1,18 +1,20 @@
 """model.json: what a model folder holds and what its towers expect."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
+from embedlab_core.documents import natural, number, one_of, read_json, typed
 from embedlab_core.encoders.prompts import PromptCleaning
 from embedlab_core.errors import ModelError
-from embedlab_core.images.decode import PixelSpec
+from embedlab_core.images.decode import Interpolation, PixelSpec, ResizeMode
 from embedlab_core.index.manifest import ModelRef
 
 FORMAT = 1
 MODEL_JSON = "model.json"
+# Pixels a side: four times what any known model takes.
+_LARGEST_INPUT = 4096
 # Of a model that nobody has measured: the exercise's threshold.
 NEAR_DUPLICATE = 0.92
 
@@ -98,9 +100,9 @@ def load_model_spec(folder: Path) -> ModelSpec:
     """
     path = folder / MODEL_JSON
     try:
-        document = json.loads(path.read_text("utf-8"))
-        if document["format"] != FORMAT:
-            raise ModelError(f"{path}: model format {document['format']}, but this embedlab reads format {FORMAT}")
+        document = read_json(path)
+        if (version := typed(document, "format", int)) != FORMAT:
+            raise ModelError(f"{path}: model format {version}, but this embedlab reads format {FORMAT}")
         spec = _spec(folder, document)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a readable model description ({error!r}); restore the model folder") from error
@@ -113,26 +115,49 @@ def load_model_spec(folder: Path) -> ModelSpec:
 
 
 def _spec(folder: Path, document: dict[str, Any]) -> ModelSpec:
-    image = document["image"]
+    """Raises KeyError and TypeError, which begin with the field's name."""
+    dim = natural(document, "dim", least=1)
+    text = typed(document, "text", dict)
+    bands = typed(document, "bands", dict)
+    weights = document.get("weights_sha256")
     return ModelSpec(
         folder=folder,
-        name=document["name"],
-        dim=document["dim"],
-        license=document["license"],
-        source=document["source"],
-        pixels=PixelSpec(
-            size=image["size"],
-            resize=image["resize"],
-            interpolation=image["interpolation"],
-            mean=tuple(image["mean"]),
-            std=tuple(image["std"]),
-            fill=image.get("fill", 0),
-        ),
-        context_length=document["text"]["context_length"],
-        cleaning=document["text"].get("cleaning", "none"),
-        logit_scale=document["logit_scale"],
-        weights_sha256=document.get("weights_sha256"),
-        means={modality: tuple(mean) for modality, mean in document.get("means", {}).items()},
-        bands=Bands(document["bands"]["image"], document["bands"]["text"]),
-        files={name: ModelFile(**file) for name, file in document["files"].items()},
+        name=typed(document, "name", str),
+        dim=dim,
+        license=typed(document, "license", str),
+        source=typed(document, "source", str),
+        pixels=_pixels(typed(document, "image", dict)),
+        context_length=natural(text, "context_length", least=1),
+        cleaning=cast(PromptCleaning, one_of({"cleaning": "none", **text}, "cleaning", get_args(PromptCleaning))),
+        logit_scale=number(document["logit_scale"], "logit_scale"),
+        weights_sha256=None if weights is None else typed(document, "weights_sha256", str),
+        means={modality: _numbers(document["means"], modality, dim) for modality in document.get("means", ())},
+        bands=Bands(_band(bands, "image"), _band(bands, "text")),
+        files={name: _file(file) for name, file in typed(document, "files", dict).items()},
     )
+
+
+def _pixels(image: dict[str, Any]) -> PixelSpec:
+    return PixelSpec(
+        size=natural(image, "size", 1, _LARGEST_INPUT),
+        resize=cast(ResizeMode, one_of(image, "resize", get_args(ResizeMode))),
+        interpolation=cast(Interpolation, one_of(image, "interpolation", get_args(Interpolation))),
+        mean=cast(tuple[float, float, float], _numbers(image, "mean", 3)),
+        std=cast(tuple[float, float, float], _numbers(image, "std", 3)),
+        fill=natural({"fill": 0, **image}, "fill", most=255),
+    )
+
+
+def _numbers(document: dict[str, Any], key: str, count: int) -> tuple[float, ...]:
+    values = typed(document, key, list)
+    if len(values) != count:
+        raise TypeError(f"{key} has {len(values)} numbers instead of {count}")
+    return tuple(number(value, key) for value in values)
+
+
+def _band(document: dict[str, Any], key: str) -> dict[str, float]:
+    return {name: number(low, name) for name, low in typed(document, key, dict).items()}
+
+
+def _file(document: dict[str, Any]) -> ModelFile:
+    return ModelFile(typed(document, "sha256", str), natural(document, "bytes"))

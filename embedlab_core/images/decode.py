@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, JpegImagePlugin, UnidentifiedImageError
 
 from embedlab_core.errors import ImageDecodeError
 
@@ -24,6 +24,16 @@ DCT_GAP = 2
 
 # Floating-point images have no agreed white: it is taken to be the smaller of these that no pixel exceeds.
 _FLOAT_WHITES = (1.0, 255.0)
+
+# Pillow refuses pictures of more pixels than 2 * Image.MAX_IMAGE_PIXELS, 179 million. Phones make JPEGs of 200 million,
+# which decode in little memory at a reduced scale; the coefficients of a progressive one may take 3 bytes a pixel.
+_JPEG_PIXELS = 500_000_000
+_JPEG_START = b"\xff\xd8\xff"
+
+# Pictures of more pixels are averaged over squares as soon as they are decoded: the copies that laying on white and
+# resizing make would take gigabytes.
+_LARGE_PIXELS = 2**25
+_AVERAGED_MODES = ("L", "LA", "RGB", "RGBA")
 
 # EXIF orientation -> what turns the stored pixels upright. ImageOps.exif_transpose does the same, but also writes the
 # other metadata anew, which fails on values of unusual types.
@@ -89,7 +99,7 @@ def decode_image(data: bytes, spec: PixelSpec) -> DecodedImage:
 
     Raises ImageDecodeError with the reason; its path is filled in by the caller, which knows it.
     """
-    with _decode_errors(data), Image.open(io.BytesIO(data)) as image:
+    with _decode_errors(data), _open(data) as image:
         width, height = image.size
         resized = _RESIZE[spec.resize](_upright(image, spec.size), spec)
         if _orientation(image) in _QUARTER_TURNED:
@@ -102,7 +112,7 @@ def decode_picture(data: bytes, size: int) -> Image.Image:
 
     Raises ImageDecodeError as `decode_image` does.
     """
-    with _decode_errors(data), Image.open(io.BytesIO(data)) as image:
+    with _decode_errors(data), _open(data) as image:
         picture = _upright(image, size).copy()
         picture.thumbnail((size, size))
         return picture
@@ -121,6 +131,18 @@ def _decode_errors(data: bytes) -> Iterator[None]:
         raise ImageDecodeError(_reason(data, error)) from error
 
 
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError:
+        if not data.startswith(_JPEG_START):
+            raise
+        image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        if image.width * image.height > _JPEG_PIXELS:
+            raise
+        return image
+
+
 def _upright(image: Image.Image, size: int) -> Image.Image:
     """As RGB on white; a JPEG at a reduced scale if it is far larger than `size`."""
     if image.format in _SCRIPTS:
@@ -130,7 +152,17 @@ def _upright(image: Image.Image, size: int) -> Image.Image:
         image.draft("RGB", (DCT_GAP * size, DCT_GAP * size))
     image.load()
     orientation = _orientation(image)
+    image = _averaged(image, size)
     return to_rgb(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image)
+
+
+def _averaged(image: Image.Image, size: int) -> Image.Image:
+    """A very large picture by a whole factor smaller, still far larger than `size`."""
+    factor = min(image.size) // (2 * DCT_GAP * size)
+    is_plain = image.mode in _AVERAGED_MODES and "transparency" not in image.info
+    if image.width * image.height <= _LARGE_PIXELS or factor < 2 or not is_plain:
+        return image
+    return image.reduce(factor)
 
 
 def _orientation(image: Image.Image) -> int:

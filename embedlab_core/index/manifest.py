@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from embedlab_core.errors import IndexDamagedError, IndexMissingError, StoreError
+from embedlab_core.documents import natural, read_json, typed
+from embedlab_core.errors import IndexDamagedError, IndexMissingError, IndexUnreadableError, StoreError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.store import Store
 
@@ -15,8 +16,6 @@ MANIFEST = "manifest.json"
 
 # What NumPy and scikit-learn take.
 _LARGEST_SEED = 2**32 - 1
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +77,22 @@ def save_manifest(index_dir: Path, manifest: Manifest) -> None:
 
 
 def load_manifest(index_dir: Path) -> Manifest:
-    """Raises IndexMissingError if there is no index, IndexDamagedError if its manifest cannot be understood."""
+    """Raises IndexMissingError if there is no index, IndexUnreadableError if the system does not give its manifest,
+    IndexDamagedError if that cannot be understood."""
     path = index_dir / MANIFEST
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = read_json(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise IndexMissingError(
             f"{index_dir}: no index here; make one with: embedlab embed --images-dir FOLDER --out {index_dir}"
         ) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise IndexUnreadableError(path, error) from error
+    except ValueError as error:
         raise _damaged(path, str(error)) from error
     try:
-        if document["format"] != FORMAT:
-            raise _damaged(path, f"format {document['format']}, but this embedlab reads format {FORMAT}")
+        if (version := typed(document, "format", int)) != FORMAT:
+            raise _damaged(path, f"format {version}, but this embedlab reads format {FORMAT}")
         return _manifest(document)
     except (KeyError, TypeError, ValueError, StoreError) as error:
         raise _damaged(path, f"field {error}") from error
@@ -107,15 +109,15 @@ def models_of(index_dir: Path) -> tuple[ModelRef, ...]:
 def _manifest(document: dict[str, Any]) -> Manifest:
     """Raises KeyError, TypeError, ValueError and StoreError, which begin with the field's name."""
     manifest = Manifest(
-        models=tuple(_model(model) for model in _typed(document, "models", list)),
-        images_dir=_typed(document, "images_dir", str),
-        shards=tuple(_shard(shard) for shard in _typed(document, "shards", list)),
-        store=str(Store.parse(_typed(document, "store", str))),
+        models=tuple(_model(model) for model in typed(document, "models", list)),
+        images_dir=typed(document, "images_dir", str),
+        shards=tuple(_shard(shard) for shard in typed(document, "shards", list)),
+        store=str(Store.parse(typed(document, "store", str))),
         projection=_file_name(document.get("projection", "")),
-        runtime=_typed(document, "runtime", str),
-        seed=_natural(document, "seed", _LARGEST_SEED),
-        options=_typed(document, "options", dict),
-        versions=_typed(document, "versions", dict),
+        runtime=typed(document, "runtime", str),
+        seed=natural(document, "seed", most=_LARGEST_SEED),
+        options=typed(document, "options", dict),
+        versions=typed(document, "versions", dict),
     )
     if not manifest.models:
         raise ValueError("models is empty")
@@ -126,16 +128,15 @@ def _manifest(document: dict[str, Any]) -> Manifest:
 def _model(document: Any) -> ModelRef:
     model = ModelRef(**document)
     _require_text((model.name, model.fingerprint, model.precision), "models")
-    if _natural(document, "dim") == 0:
-        raise ValueError("dim is 0")
+    natural(document, "dim", least=1)
     return model
 
 
 def _shard(document: Any) -> ShardRef:
     shard = ShardRef(**document)
     _require_text((shard.file, shard.sha256), "shards")
-    _natural(document, "rows")
-    _natural(document, "bytes")
+    natural(document, "rows")
+    natural(document, "bytes")
     _file_name(shard.file)
     return shard
 
@@ -143,21 +144,6 @@ def _shard(document: Any) -> ShardRef:
 def _file_name(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value or Path(value).name != value:
         raise ValueError(f"file {value!r:.40} is no file name")
-    return value
-
-
-def _typed(document: dict[str, Any], key: str, kind: type[T]) -> T:
-    value = document[key]
-    if not isinstance(value, kind):
-        raise TypeError(f"{key} is {value!r:.40}, not of the kind {kind.__name__}")
-    return value
-
-
-def _natural(document: dict[str, Any], key: str, most: int = 2**63 - 1) -> int:
-    value = document[key]
-    # To Python, true is the integer 1.
-    if type(value) is not int or not 0 <= value <= most:
-        raise TypeError(f"{key} is {value!r:.40}, not a whole number from 0 to {most}")
     return value
 
 

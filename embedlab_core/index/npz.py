@@ -4,6 +4,7 @@
 without a copy; and `numpy.load(mmap_mode=…)` ignores .npz. Files written here are read by `numpy.load` as usual.
 """
 
+import errno
 import mmap
 import struct
 import tokenize
@@ -15,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.errors import IndexDamagedError
+from embedlab_core.errors import IndexDamagedError, IndexUnreadableError
 from embedlab_core.index.files import replace_file
 
 Array = npt.NDArray[Any]
@@ -35,6 +36,9 @@ _DAMAGED = (
     tokenize.TokenError,
     zipfile.BadZipFile,
 )
+
+# What says nothing about the file.
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> str:
@@ -58,7 +62,8 @@ def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
 def open_npz(path: Path) -> dict[str, Array]:
     """Memory-map every array of an .npz that `write_npz` or `numpy.savez` wrote. Nothing is read until it is used.
 
-    Raises IndexDamagedError if the file is missing, cut short, compressed, or holds pickled objects.
+    Raises IndexDamagedError if the file is missing, cut short, compressed, or holds pickled objects;
+    IndexUnreadableError if the system does not give it.
     """
     try:
         with path.open("rb") as file:
@@ -67,6 +72,8 @@ def open_npz(path: Path) -> dict[str, Array]:
         with zipfile.ZipFile(path) as archive, path.open("rb") as file:
             return {info.filename.removesuffix(".npy"): _map_member(mapped, file, info) for info in archive.infolist()}
     except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            raise IndexUnreadableError(path, error) from error
         raise IndexDamagedError(
             f"{path}: this part of the index is damaged ({error}); run embed again on the same folder to repair it"
         ) from error

@@ -44,7 +44,8 @@ class IndexReader:
 
     @classmethod
     def open(cls, directory: Path) -> "IndexReader":
-        """Raises IndexMissingError if there is no index, IndexDamagedError if a part of it cannot be read."""
+        """Raises IndexMissingError if there is no index, IndexDamagedError if a part of it cannot be understood,
+        IndexUnreadableError if the system does not give it."""
         manifest = load_manifest(directory)
         while True:
             try:
@@ -138,8 +139,20 @@ class IndexReader:
         """The paths of the given row numbers, as results show them."""
         relative = np.empty(len(rows), dtype=object)
         for shard, chosen, local in self._locate(rows):
-            relative[chosen] = shard.paths[local]
+            relative[chosen] = self._texts(shard.paths[local])
         return [shown_path(self.manifest.images_dir, path) for path in relative]
+
+    def relative_paths(self) -> list[str]:
+        """The paths of all rows, relative to the images folder."""
+        return [path for shard in self.shards for path in self._texts(shard.paths)]
+
+    def _texts(self, paths: npt.NDArray[np.str_]) -> list[str]:
+        try:
+            texts: list[str] = paths.tolist()
+        except SystemError as error:
+            # NumPy's word for a character that Unicode does not have.
+            raise _damaged(self.directory / SHARDS, "a path has a broken character") from error
+        return texts
 
     def column(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """One column of `Rows`, other than the vectors, for the given row numbers (n,), which are at least one."""

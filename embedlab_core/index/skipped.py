@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from embedlab_core.documents import parse_json
 from embedlab_core.errors import IndexDamagedError
 from embedlab_core.images.discover import ImageFile, Skip, shown_path
 from embedlab_core.images.quality import Quality, QualityScores
@@ -48,7 +49,7 @@ def load_skipped(index_dir: Path) -> tuple[SkippedFile, ...]:
     """In the order of the file; none if there is no such file. Raises IndexDamagedError."""
     path = index_dir / SKIPPED
     try:
-        return tuple(_parsed(json.loads(line)) for line in path.read_text("utf-8").splitlines())
+        return tuple(_parsed(parse_json(line)) for line in path.read_text("utf-8").splitlines())
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -195,7 +195,7 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
     def _is_plain(self, shard: ShardRef) -> bool:
         rows = self._shards[shard]
         layout = (rows.vectors.shape[1], rows.vectors.dtype, rows.full.shape[1])
-        return layout == (self.manifest.dim, np.float32, 0)
+        return layout == (self.manifest.dim, np.dtype(np.float32), 0)
 
     def _join(self, run: list[ShardRef], projection: npt.NDArray[np.float32] | None) -> ShardRef:
         if len(run) == 1 and self._is_stored(run[0]):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedlab_core.documents import read_json
 from embedlab_core.errors import IndexWriteError
 from embedlab_core.index.files import replace_file, replace_text
 from embedlab_core.index.manifest import Manifest
@@ -134,7 +135,7 @@ def _load(index: IndexReader) -> Any | None:
 
     path = index.directory / FILE
     try:
-        description = _Description(**json.loads((index.directory / DESCRIPTION).read_text("utf-8")))
+        description = _Description(**read_json(index.directory / DESCRIPTION))
         fits = description == _Description(_key(index.manifest), path.stat().st_size)
         return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC) if fits else None
     except (OSError, ValueError, TypeError, RuntimeError):  # RuntimeError is what faiss says of a damaged file.

@@ -39,7 +39,7 @@ def matching(index: IndexReader, pattern: str) -> npt.NDArray[np.bool_]:
     """bool (n,): the images whose path, as results show it, matches a shell pattern; `*` also matches `/`."""
     match = re.compile(fnmatch.translate(pattern)).match
     prefix = index.shown_prefix
-    found = [match(prefix + path) is not None for shard in index.shards for path in shard.paths.tolist()]
+    found = [match(prefix + path) is not None for path in index.relative_paths()]
     return np.array(found, dtype=np.bool_)
 
 

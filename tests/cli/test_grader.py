@@ -145,9 +145,9 @@ def test_every_duplicate_group_is_found_and_no_other(analysis: Document, labels:
     assert found == sorted(sorted(group) for group in labels["duplicate_groups"])
 
 
-def test_at_least_6_of_the_8_oddballs_are_in_the_top_8(analysis: Document, labels: Document) -> None:
+def test_at_least_7_of_the_8_oddballs_are_in_the_top_8(analysis: Document, labels: Document) -> None:
     assert len(labels["oddballs"]) == 8
-    assert len(set(names(analysis["anomalies"])) & set(labels["oddballs"])) >= 6
+    assert len(set(names(analysis["anomalies"])) & set(labels["oddballs"])) >= 7
 
 
 def test_every_query_image_has_a_right_answer_in_its_top_5(image_results: list[Document], labels: Document) -> None:

@@ -113,11 +113,45 @@ def test_a_file_of_the_right_size_that_cannot_be_loaded_is_named_in_one_line(fol
 @pytest.mark.parametrize("wrong", [[0.0, 0.0], [np.nan, 1.0], [np.inf, 0.0], [2.0, 0.0]])
 def test_vectors_that_are_not_of_length_1_are_told_apart_from_the_others(folder: Path, wrong: list[float]) -> None:
     spec = load_model_spec(folder)
-    vectors = np.array([[1, 0], wrong, [0, 1], wrong], np.float32)
+    vectors = np.pad(np.array([[1, 0], wrong, [0, 1], wrong], np.float32), ((0, 0), (0, spec.dim - 2)))
     assert checked(vectors[::2], spec) is not None
     with pytest.raises(VectorError, match=r"model \w+ gave a vector of length \S+; restore the folder") as caught:
         checked(vectors, spec)
     assert caught.value.rows == (1, 3)
+
+
+def test_vectors_of_another_length_than_the_description_says_are_the_folders_fault(folder: Path) -> None:
+    rewrite(folder, lambda document: document.update(dim=8, means={}))
+    encoder = OnnxEncoder(load_model_spec(folder))
+    with pytest.raises(ModelError, match=r"not of 8 dimensions as its model\.json says"):
+        encoder.encode_images(np.zeros((1, 16, 16, 3), np.uint8))
+    with pytest.raises(ModelError, match=r"not of 8 dimensions as its model\.json says"):
+        encoder.encode_texts(["red"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("format", [1]),
+        ("dim", "16"),
+        ("dim", 0),
+        ("image", []),
+        ("image", {"size": 16, "resize": "stretch", "interpolation": "bicubic", "mean": [0, 0, 0], "std": [1, 1, 1]}),
+        ("image", {"size": 16, "resize": "squash", "interpolation": "bicubic", "mean": [0, 0], "std": [1, 1, 1]}),
+        ("text", {"context_length": True}),
+        ("text", {"context_length": 8, "cleaning": "fold"}),
+        ("logit_scale", None),
+        ("bands", {"image": {"near-duplicate": "0.9"}, "text": {}}),
+        ("means", {"image": [0.5]}),
+        ("files", ["image.onnx"]),
+        ("files", {"image.onnx": 3}),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_one_line_that_names_it(folder: Path, field: str, value: Any) -> None:
+    rewrite(folder, lambda document: document.update({field: value}))
+    with pytest.raises(ModelError, match=r"model\.json: not a readable model description") as caught:
+        load_model_spec(folder)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_highest_band_that_a_score_reaches_is_its_name() -> None:

@@ -138,7 +138,7 @@ def test_a_manifest_with_any_value_replaced_gives_an_index_that_works_or_a_refus
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("seed", "0", "seed is '0', not a whole number"),
+        ("seed", "0", "seed is '0', not of the kind int"),
         ("seed", -1, "seed is -1, not a whole number"),
         ("models", {}, "models is {}, not of the kind list"),
         ("models", [], "models is empty"),

@@ -14,7 +14,7 @@ from lite_lib.items import Item
 from lite_lib.measure import Array, recall
 from lite_lib.train import Model, image_top, text_top
 
-LOOKS_SHARE, LAYOUT_SHARE = 0.4, 0.04  # of a cosine between images
+LOOKS_SHARE, LAYOUT_SHARE = 0.35, 0.06  # of a cosine between images
 
 
 @dataclass

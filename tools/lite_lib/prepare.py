@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from lite_lib.copies import COPY_KINDS, VIEWS, Pixels, copy_pixels, view
+from lite_lib.copies import COPY_KINDS, TRUE_VIEWS, VIEWS, Pixels, copy_pixels, view
 from lite_lib.copybench import photo_pixels, photos
 from lite_lib.drawings import synthetic_items
 from lite_lib.features import Frozen, Numbers, States, cached, frozen_part, text_states
@@ -28,7 +28,7 @@ from lite_lib.train import Model, Training, image_top, nearest, prototypes, text
 log = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
 
-HEAD_VIEWS = (0, 3)  # the views on which the heads are trained while the towers are frozen
+HEAD_VIEWS = (0, TRUE_VIEWS)  # the views on which the heads are trained while the towers are frozen
 PRECISION = 0.99  # of pairs of photos and copies at the duplicate threshold
 MILD_PRECISION = 0.963  # of mild copies against the nearest different images there
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 Array = npt.NDArray[np.float32]
 
 CONTEXT = 128  # MiniLM was trained with at most 128 word pieces
-TUNED = 2  # blocks of the image tower that are trained
+TUNED = 6  # blocks of the image tower that are trained
 TEXT_CUT = 3  # layers of the sentence tower that stay frozen
 
 
