@@ -30,7 +30,7 @@ _FLOAT_WHITES = (1.0, 255.0)
 _JPEG_PIXELS = 500_000_000
 _JPEG_START = b"\xff\xd8\xff"
 
-# Pictures of more pixels are averaged over squares as soon as they are decoded: the copies that laying on white and
+# Pictures of more pixels are averaged over boxes as soon as they are decoded: the copies that laying on white and
 # resizing make would take gigabytes.
 _LARGE_PIXELS = 2**25
 _AVERAGED_MODES = ("L", "LA", "RGB", "RGBA")
@@ -157,12 +157,12 @@ def _upright(image: Image.Image, size: int) -> Image.Image:
 
 
 def _averaged(image: Image.Image, size: int) -> Image.Image:
-    """A very large picture by a whole factor smaller, still far larger than `size`."""
+    """A very large picture smaller, but still far larger than `size`."""
     factor = min(image.size) // (2 * DCT_GAP * size)
     is_plain = image.mode in _AVERAGED_MODES and "transparency" not in image.info
     if image.width * image.height <= _LARGE_PIXELS or factor < 2 or not is_plain:
         return image
-    return image.reduce(factor)
+    return image.resize((image.width // factor, image.height // factor), Image.Resampling.BOX)
 
 
 def _orientation(image: Image.Image) -> int:

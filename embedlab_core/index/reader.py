@@ -1,6 +1,7 @@
 """Reading an index: memory-mapped shards seen as one table."""
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -147,11 +148,10 @@ class IndexReader:
         return [path for shard in self.shards for path in self._texts(shard.paths)]
 
     def _texts(self, paths: npt.NDArray[np.str_]) -> list[str]:
-        try:
-            texts: list[str] = paths.tolist()
-        except SystemError as error:
-            # NumPy's word for a character that Unicode does not have.
-            raise _damaged(self.directory / SHARDS, "a path has a broken character") from error
+        # Python strings of characters that Unicode does not have fail wherever they are used.
+        if paths.size and int(np.ascontiguousarray(paths).view(np.uint32).max()) > sys.maxunicode:
+            raise _damaged(self.directory / SHARDS, "a path has a broken character")
+        texts: list[str] = paths.tolist()
         return texts
 
     def column(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:

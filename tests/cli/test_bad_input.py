@@ -1,12 +1,15 @@
 """Whatever is wrong: one clear line on stderr, nothing on stdout, exit code 1 or 2, and nothing lost."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from embedlab_core.index.reader import SHARDS
-from tests.support import Ran, open_writer, picture, run_cli, run_python, save_pictures, vectors_of
+from tests.support import ROOT, Ran, open_writer, picture, run_cli, run_python, save_pictures, vectors_of
 
 Env = dict[str, str]
 
@@ -226,3 +229,25 @@ def test_broken_files_among_good_ones_are_named_and_do_not_stop_the_run(own: Pat
     assert [line.split(": ")[1] for line in skipped] == ["cut.png", "empty.jpg", "text.gif"]
     assert "1 embedded, 0 reused, 5 unchanged, 0 removed, 3 skipped" in summary
     assert "misnamed.jpg" in vectors_of(own / "index")
+
+
+def test_a_name_that_the_system_refuses_is_one_line(own: Path, tiny_env: Env) -> None:
+    long = "x" * 300
+    index = own / "index"
+    for arguments in (
+        ("embed", "--images-dir", long, "--out", index),
+        ("embed", "--images-dir", own / "images", "--out", index, "--backbone", long),
+        ("search", "--index", long, "--q-text", "red"),
+        ("search", "--index", index, "--query-dir", long),
+        ("dedupe", "--index", index, "--plan", long),
+    ):
+        ran = run_cli(*arguments, env=tiny_env)
+        assert ran.code == 1
+        assert "File name too long" in ran.error
+
+
+def test_a_closed_stderr_stops_no_run(own: Path, tiny_env: Env) -> None:
+    arguments = ["embed", "--images-dir", str(own / "images"), "--out", str(own / "quiet"), "--backbone", "tiny"]
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, str(ROOT / "embedlab.py"), *arguments]
+    assert subprocess.run(closed, env={**os.environ, **tiny_env}, check=False).returncode == 0
+    assert (own / "quiet" / "manifest.json").exists()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, features
 
 from embedlab_core.errors import ImageDecodeError
-from embedlab_core.images.decode import DecodedImage, PixelSpec, ResizeMode, decode_image
+from embedlab_core.images.decode import DecodedImage, PixelSpec, ResizeMode, decode_image, decode_picture
 from tests.support import picture
 
 # decode_image sets this filter once a process; pytest sets its own for every test.
@@ -356,6 +356,36 @@ def test_an_avif_whose_decoder_gives_up_is_refused() -> None:
     data = encoded(quarters(), "AVIF").replace(b"iloc", b"free")
     with pytest.raises(ImageDecodeError, match="damaged image"):
         decode_image(data, spec())
+
+
+def test_a_jpeg_of_a_phone_with_200_megapixels_decodes_at_a_reduced_scale() -> None:
+    """Pillow alone refuses it as a decompression bomb."""
+    stripes = Image.new("L", (16_000, 12_000), 40)
+    stripes.paste(200, (0, 0, 8_000, 12_000))
+    data = encoded(stripes, "JPEG", quality=60)
+    decoded = decode_image(data, spec())
+    assert (decoded.width, decoded.height) == (16_000, 12_000)
+    assert np.abs(decoded.pixels[:, :14].astype(int) - 200).max() <= 2
+    assert np.abs(decoded.pixels[:, 18:].astype(int) - 40).max() <= 2
+    picture = decode_picture(data, 640)
+    assert picture.size == (640, 480)
+
+
+def test_a_jpeg_that_claims_far_more_pixels_is_refused() -> None:
+    data = bytearray(encoded(picture(10), "JPEG"))
+    start = data.index(b"\xff\xc0") + 5
+    data[start : start + 4] = struct.pack(">HH", 60_000, 60_000)
+    with pytest.raises(ImageDecodeError, match="too many pixels"):
+        decode_image(bytes(data), spec())
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_very_large_picture_is_averaged_to_much_the_same_pixels(mode: str) -> None:
+    large = picture(3, (7_000, 5_000)).convert(mode)
+    full = large.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
+    decoded = decode_image(encoded(large, "PNG", compress_level=1), spec())
+    assert np.abs(decoded.pixels.astype(int) - np.asarray(full).astype(int)).max() <= 1
+    assert (decoded.width, decoded.height) == (7_000, 5_000)
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked() -> None:

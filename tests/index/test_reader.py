@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,19 @@ from hypothesis import strategies as st
 
 from embedlab_core.api import Index
 from embedlab_core.encoders.onnx import OnnxEncoder
-from embedlab_core.errors import EmbedlabError, IndexDamagedError, IndexMissingError
+from embedlab_core.errors import EmbedlabError, IndexDamagedError, IndexMissingError, IndexUnreadableError
 from embedlab_core.index.manifest import MANIFEST, save_manifest
 from embedlab_core.index.reader import SHARDS, IndexReader
 from embedlab_core.search.rank import top_k
-from tests.support import embed_images, make_index, open_writer, random_units, save_pictures
+from tests.support import (
+    as_ordinary_user,
+    embed_images,
+    make_index,
+    make_rows,
+    open_writer,
+    random_units,
+    save_pictures,
+)
 
 NAMES = [f"{number:03d}.png" for number in range(9)]
 VECTORS = random_units(9, 4)
@@ -244,3 +253,33 @@ def test_an_index_can_be_opened_at_any_moment_of_a_write(tmp_path: Path) -> None
         opened += 1
     writer.join()
     assert opened > 60
+
+
+def test_a_manifest_that_may_not_be_read_is_not_taken_for_a_damaged_one() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        make_index(root / "index", VECTORS)
+        root.chmod(0o755)
+        for file in (MANIFEST, f"{SHARDS}/000000.npz"):
+            (root / "index" / file).chmod(0)
+            with as_ordinary_user(), pytest.raises(IndexUnreadableError, match=r"cannot be read \(Permission denied\)"):
+                IndexReader.open(root / "index")
+            (root / "index" / file).chmod(0o644)
+
+
+def test_a_manifest_of_nothing_but_brackets_is_refused(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text("[" * 100_000)
+    with pytest.raises(IndexDamagedError, match=r"manifest\.json: not a readable manifest \(nested too deeply\)"):
+        IndexReader.open(tmp_path)
+
+
+def test_a_path_with_a_broken_character_is_damage(tmp_path: Path) -> None:
+    names = ["first.png", "second.png"]
+    with open_writer(tmp_path, 4) as writer:
+        writer.append(make_rows(VECTORS[:2], names))
+    shard = tmp_path / SHARDS / "000000.npz"
+    data = shard.read_bytes()
+    assert data.count("first".encode("utf-32-le")) == 1
+    shard.write_bytes(data.replace("first".encode("utf-32-le"), b"\xff" * 20))
+    with pytest.raises(IndexDamagedError, match="a path has a broken character"):
+        IndexReader.open(tmp_path).paths(np.arange(2))
