@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, JpegImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from embedlab_core.errors import ImageDecodeError
 
@@ -137,6 +137,9 @@ def _open(data: bytes) -> Image.Image:
     except Image.DecompressionBombError:
         if not data.startswith(_JPEG_START):
             raise
+        # Pillow itself imports its plugins when the first picture is opened.
+        from PIL import JpegImagePlugin
+
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
         if image.width * image.height > _JPEG_PIXELS:
             raise

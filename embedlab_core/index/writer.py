@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -120,9 +120,8 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         return name, projection
 
     def _is_stored(self, shard: ShardRef) -> bool:
-        rows, dim = self._shards[shard], self.manifest.dim
-        layout = (rows.vectors.shape[1], rows.vectors.dtype, rows.full.shape[1])
-        return layout == (self._store.width(dim), self._store.dtype, dim if self._store.full else 0)
+        dim = self.manifest.dim
+        return self._layout(shard) == (self._store.width(dim), self._store.dtype, dim if self._store.full else 0)
 
     def _stored(self, shard: ShardRef, projection: npt.NDArray[np.float32] | None) -> Rows:
         rows = self._shards[shard]
@@ -193,9 +192,11 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         return [*(shard for shard in shards if shard not in small), *merged]
 
     def _is_plain(self, shard: ShardRef) -> bool:
+        return self._layout(shard) == (self.manifest.dim, np.dtype(np.float32), 0)
+
+    def _layout(self, shard: ShardRef) -> tuple[int, np.dtype[Any], int]:
         rows = self._shards[shard]
-        layout = (rows.vectors.shape[1], rows.vectors.dtype, rows.full.shape[1])
-        return layout == (self.manifest.dim, np.dtype(np.float32), 0)
+        return rows.vectors.shape[1], rows.vectors.dtype, rows.full.shape[1]
 
     def _join(self, run: list[ShardRef], projection: npt.NDArray[np.float32] | None) -> ShardRef:
         if len(run) == 1 and self._is_stored(run[0]):
