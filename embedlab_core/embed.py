@@ -86,7 +86,8 @@ def embed_folder(
 
     `progress` is called with (files done, files to do). A file that cannot be decoded, or that the model sees nothing
     in, is skipped and reported.
-    Raises ImagesDirError, ModelError, ModelMismatchError, StoreError, IndexDamagedError and IndexWriteError.
+    Raises ImagesDirError, ModelError, ModelMismatchError, StoreError, IndexDamagedError, IndexUnreadableError and
+    IndexWriteError.
     """
     _seed(options.seed)
     watch = Stopwatch()
