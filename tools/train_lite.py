@@ -2,9 +2,9 @@
 
 Two pretrained towers with trained heads, one space of 512-d unit vectors:
 
-    pixels -> EfficientNet-Lite (ImageNet) -> pooled features -> meaning (384-d, unit), looks (119-d, unit)
-           -> brightness -> its lowest waves (8-d), and a constant
-    ids    -> MiniLM-L6 (sentences)        -> mean pooling    -> meaning (384-d, unit), zeros
+    pixels -> EfficientNet-Lite (ImageNet) -> pooled features -> meaning (384-d, unit), looks (118-d, unit)
+           -> brightness -> its lowest waves (8-d), and how near the meaning is to texts of any kind (2-d)
+    ids    -> MiniLM-L6 (sentences)        -> mean pooling    -> meaning (384-d, unit), zeros and a constant
 
 The lower parts of both towers stay frozen; what they give is kept in files of the work folder. The heads are trained
 first, then together with the tops of the towers: images and texts by InfoNCE, copies of one image by InfoNCE and an
@@ -26,15 +26,15 @@ from lite_lib.card import Build, write_card
 from lite_lib.copies import TRUE_VIEWS, VIEWS
 from lite_lib.curves import draw_curves
 from lite_lib.folder import Description, check_batches, write_model_json
-from lite_lib.graph import Geometry, save_image, save_text
+from lite_lib.graph import PSI, Geometry, save_image, save_text
 from lite_lib.judge import LAYOUT_SHARE, LOOKS_SHARE
-from lite_lib.prepare import Prepared, mean_vectors, prepare, raw_threshold
+from lite_lib.prepare import Array, Prepared, finish, prepare, raw_threshold
 from lite_lib.quality import DUPLICATE, measure_quality
 from lite_lib.train import FrozenSource, Model, Phase, Recipe, TunedSource, train
 
 RECIPE = Recipe()
-HEADS = Phase(epochs=8, rate=1e-3)
-TOWERS = Phase(epochs=11, rate=6e-4, image_rate=1e-4, text_rate=1e-4, warm=30)
+HEADS = Phase(epochs=14, rate=1e-3)
+TOWERS = Phase(epochs=10, rate=6e-4, image_rate=1e-4, text_rate=1e-4, warm=30)
 
 
 def main() -> None:
@@ -59,12 +59,13 @@ def build(args: argparse.Namespace) -> None:
     raw = raw_threshold(ready, model)
     b = (DUPLICATE - raw) / (1 - DUPLICATE)
     geometry = Geometry(LOOKS_SHARE, LAYOUT_SHARE, math.atan(math.sqrt(b)))
+    bank, means = finish(ready, model, geometry, args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    save_image(args.out / "image.onnx", model.tower, model.meaning, model.looks, geometry)
+    save_image(args.out / "image.onnx", model.tower, model.meaning, model.looks, geometry, bank)
     save_text(args.out / "text.onnx", model.sentences, model.text)
     ready.tokenizer.save(str(args.out / "tokenizer.json"), pretty=False)
     check_batches(args.out / "image.onnx", ready.held_pixels[:64])
-    describe(args, ready, model, raw, geometry)
+    describe(args, ready, model, raw, geometry, means)
 
 
 def fit(ready: Prepared, work: Path, seed: int) -> Model:
@@ -91,14 +92,16 @@ def fit(ready: Prepared, work: Path, seed: int) -> Model:
     return model
 
 
-def describe(args: argparse.Namespace, ready: Prepared, model: Model, raw: float, geometry: Geometry) -> None:
+def describe(
+    args: argparse.Namespace, ready: Prepared, model: Model, raw: float, geometry: Geometry, means: dict[str, Array]
+) -> None:
     """Measure the files of the folder as they will be used; write model.json and the card."""
-    across = math.cos(geometry.phi) * geometry.lengths[0]
+    across = math.cos(PSI) * math.cos(geometry.phi) * geometry.lengths[0]
     described = Description(
         tower=args.tower,
         logit_scale=model.scale.exp().item() / across,
         bands={"image": {}, "text": {}},
-        means=mean_vectors(ready, model, geometry),
+        means=means,
     )
     write_model_json(args.out, described)
     quality = measure_quality(args.data, args.out, args.seed)

@@ -12,6 +12,7 @@ from torch import nn
 
 from lite_lib.copies import SIZE
 from lite_lib.heads import DIM, LAYOUT, LOOKS, Head
+from lite_lib.hubness import SCALE, WEIGHT, Bank
 from lite_lib.layout import FAINT, LUMA, THUMB, waves
 from lite_lib.towers import Convolution, ImageTower, Layer, TextTower
 
@@ -54,6 +55,42 @@ class Graph:
 
 PIXELS = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["b", SIZE, SIZE, 3])
 IDS = helper.make_tensor_value_info("ids", TensorProto.INT64, ["b", "L"])
+
+
+PSI = math.atan(0.5)  # of texts: the smaller, the wider theta has to turn, and with it images from each other
+MOST_SINE = 0.5  # of theta
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How vectors are put together: an image's is [cos(phi) v, sin(phi) cos(theta), sin(phi) sin(theta)] with
+    v = [sqrt(1 - looks - layout) meaning, sqrt(looks) looks, sqrt(layout) layout], a text's [cos(PSI) t, 0, sin(PSI)].
+
+    looks, layout: their shares of a cosine between images. phi: where theta is the same, as in copies, a cosine c of
+    such v becomes (c + b) / (1 + b), b = tan(phi)^2. theta, of each image: its hubness, which is so taken off its
+    cosine with any text.
+    """
+
+    looks: float
+    layout: float
+    phi: float
+
+    @property
+    def turn(self) -> float:
+        """sin(theta) for each unit of hubness below the usual: by it, a cosine with a text is a multiple of
+        t meaning - WEIGHT hubness, and a constant."""
+        return WEIGHT * self.lengths[0] / (math.tan(self.phi) * math.tan(PSI))
+
+    def completed(self, v: Array, above: Array) -> Array:
+        """v (n, DIM - 2), above (n,): their hubness less the usual one -> image vectors (n, DIM)."""
+        sine = np.clip(-self.turn * above, -MOST_SINE, MOST_SINE)[:, None]
+        parts = math.cos(self.phi) * v, math.sin(self.phi) * np.sqrt(1 - sine**2), math.sin(self.phi) * sine
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    @property
+    def lengths(self) -> tuple[float, float, float]:
+        """Of meaning, looks and layout within v."""
+        return math.sqrt(1 - self.looks - self.layout), math.sqrt(self.looks), math.sqrt(self.layout)
 
 
 class ImageGraph(Graph):
@@ -108,6 +145,15 @@ class ImageGraph(Graph):
                 self.pooled.append(self.op("GlobalAveragePool", x))
         return x
 
+    def sine(self, meaning: str, geometry: Geometry, bank: Bank) -> str:
+        """Of theta (b, 1), from the meaning (b, 384)."""
+        x = self.op("Unsqueeze", self.op("Mul", meaning, self.const(SCALE)), self.const([2, 3], np.int64))
+        centres, shares = self.half(bank.centres[:, :, None, None]), self.const(np.log(bank.shares))
+        found = self.op("ReduceLogSumExp", self.op("Flatten", self.op("Conv", x, centres, shares)), axes=[1])
+        below = self.op("Sub", self.const(SCALE * bank.usual), found)
+        turned = self.op("Mul", below, self.const(geometry.turn / SCALE))
+        return self.op("Clip", turned, self.const(-MOST_SINE), self.const(MOST_SINE))
+
 
 def save_bottom(path: Path, tower: ImageTower) -> None:
     """The frozen part of the tower: outputs "map" (b, c, h, w), "means" (b, m) and "layout" (b, LAYOUT)."""
@@ -123,26 +169,7 @@ def save_bottom(path: Path, tower: ImageTower) -> None:
     graph.save(path, PIXELS, results)
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """How an image vector is put together: [cos(phi) v, sin(phi)] with v = [sqrt(1 - looks - layout) meaning,
-    sqrt(looks) looks, sqrt(layout) layout].
-
-    looks, layout: their shares of a cosine between images. phi: of the constant coordinate, which maps such a cosine
-    c to (c + b) / (1 + b), b = tan(phi)^2: it changes no ranking.
-    """
-
-    looks: float
-    layout: float
-    phi: float
-
-    @property
-    def lengths(self) -> tuple[float, float, float]:
-        """Of meaning, looks and layout within v."""
-        return math.sqrt(1 - self.looks - self.layout), math.sqrt(self.looks), math.sqrt(self.layout)
-
-
-def save_image(path: Path, tower: ImageTower, meaning: Head, looks: Head, geometry: Geometry) -> None:
+def save_image(path: Path, tower: ImageTower, meaning: Head, looks: Head, geometry: Geometry, bank: Bank) -> None:
     """image.onnx. The heads are 1 x 1 convolutions on (b, c, 1, 1), which ONNX Runtime runs image by image, so that a
     vector is the same bit for bit in any batch; a matrix product over the batch would not be."""
     graph = ImageGraph("image", tower)
@@ -156,11 +183,15 @@ def save_image(path: Path, tower: ImageTower, meaning: Head, looks: Head, geomet
         hidden = graph.op("Conv", graph.op("Relu", hidden), graph.half(down[:, :, None, None]), graph.const(shift))
         return graph.op("LpNormalization", graph.op("Flatten", graph.op("Add", linear, hidden)), axis=1, p=2)
 
-    parts = zip((applied(meaning), applied(looks), graph.layout(pixels)), geometry.lengths, strict=True)
+    meant = applied(meaning)
+    parts = zip((meant, applied(looks), graph.layout(pixels)), geometry.lengths, strict=True)
     vector = graph.op("Concat", *(graph.op("Mul", part, graph.const(length)) for part, length in parts), axis=1)
     vector = graph.op("LpNormalization", vector, axis=1, p=2)  # the layout of a faint image is short
     vector = graph.op("Mul", vector, graph.const(math.cos(geometry.phi)))
-    vector = graph.op("Pad", vector, graph.const([0, 0, 0, 1], np.int64), graph.const(math.sin(geometry.phi)))
+    sine = graph.sine(meant, geometry, bank)
+    cosine = graph.op("Sqrt", graph.op("Sub", graph.const(1.0), graph.op("Mul", sine, sine)))
+    ends = (graph.op("Mul", part, graph.const(math.sin(geometry.phi))) for part in (cosine, sine))
+    vector = graph.op("Concat", vector, *ends, axis=1)
     graph.save(path, PIXELS, {"embedding": (vector, ["b", DIM])})
 
 
@@ -173,7 +204,9 @@ def save_text(path: Path, tower: TextTower, head: Head) -> None:
     linear, hidden = graph.op("Split", both, graph.const(_widths(head), np.int64), outputs=2, axis=1).split()
     hidden = graph.op("Add", graph.op("MatMul", graph.op("Relu", hidden), graph.half(down.T)), graph.const(shift))
     unit = graph.op("LpNormalization", graph.op("Add", linear, hidden), axis=1, p=2)
-    vector = graph.op("Pad", unit, graph.const([0, 0, 0, LOOKS + LAYOUT + 1], np.int64), graph.const(0.0))
+    zeros = graph.const([0, 0, 0, LOOKS + LAYOUT + 1], np.int64)
+    vector = graph.op("Pad", graph.op("Mul", unit, graph.const(math.cos(PSI))), zeros, graph.const(0.0))
+    vector = graph.op("Pad", vector, graph.const([0, 0, 0, 1], np.int64), graph.const(math.sin(PSI)))
     graph.save(path, IDS, {"embedding": (vector, ["b", DIM])})
 
 

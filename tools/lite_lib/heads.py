@@ -11,9 +11,9 @@ from torch.nn import functional
 Array = npt.NDArray[np.float32]
 
 MEANING = 384  # coordinates that images share with texts
-LOOKS = 119  # coordinates of images alone, which tell copies from images alike; text vectors are 0 there
+LOOKS = 118  # coordinates of images alone, which tell copies from images alike; text vectors are 0 there
 LAYOUT = 8  # and where an image is light and dark
-DIM = MEANING + LOOKS + LAYOUT + 1  # and the constant coordinate
+DIM = MEANING + LOOKS + LAYOUT + 2  # and two that tell how near it is to texts of any kind
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Held:
 
     @torch.no_grad()
     def embed(self, model: Model, texts: list[str]) -> Array:
-        """-> (n, 511); 0 in the coordinates of looks and layout."""
+        """-> (n, 510); 0 in the coordinates of looks and layout."""
         numbers: Numbers = np.array([self.numbers[text] for text in texts])
         t = model.text(text_top(model.sentences, self.states, numbers)).numpy()
         return np.pad(t, ((0, 0), (0, model.looks.linear.out_features + LAYOUT)))
@@ -55,7 +55,7 @@ class Held:
 
 @torch.no_grad()
 def image_vectors(model: Model, seen: Frozen) -> Array:
-    """-> unit vectors (n, 511): meaning, looks, layout."""
+    """-> unit vectors (n, 510): meaning, looks, layout."""
     lengths = Geometry(LOOKS_SHARE, LAYOUT_SHARE, 0.0).lengths
     parts = []
     for start in range(0, len(seen), 128):

@@ -16,7 +16,9 @@ from lite_lib.copies import COPY_KINDS, TRUE_VIEWS, VIEWS, Pixels, copy_pixels, 
 from lite_lib.copybench import photo_pixels, photos
 from lite_lib.drawings import synthetic_items
 from lite_lib.features import Frozen, Numbers, States, cached, frozen_part, text_states
-from lite_lib.graph import Geometry, save_bottom
+from lite_lib.graph import PSI, Geometry, save_bottom
+from lite_lib.heads import MEANING
+from lite_lib.hubness import Bank, fit_bank
 from lite_lib.items import DRAWS, Item, held_out, read_items
 from lite_lib.judge import Held, image_vectors
 from lite_lib.measure import different, measure_copies
@@ -158,8 +160,13 @@ def raw_threshold(ready: Prepared, model: Model) -> float:
     return min(raw, DUPLICATE)
 
 
-def mean_vectors(ready: Prepared, model: Model, geometry: Geometry) -> dict[str, Array]:
-    """Modality -> the mean (512,) of the unit vectors of the training images, or of the first text of each."""
-    z = image_vectors(model, ready.seen[0][ready.train]).mean(0)
-    t = ready.held.embed(model, [ready.items[i].texts[0] for i in ready.train]).mean(0)
-    return {"image": np.append(math.cos(geometry.phi) * z, math.sin(geometry.phi)), "text": np.append(t, 0.0)}
+def finish(ready: Prepared, model: Model, geometry: Geometry, seed: int) -> tuple[Bank, dict[str, Array]]:
+    """-> (the bank of the first texts of the training images, modality -> the mean (512,) of those images' or texts'
+    vectors)."""
+    v = image_vectors(model, ready.seen[0][ready.train])
+    t = ready.held.embed(model, [ready.items[i].texts[0] for i in ready.train])
+    meanings = v[:, :MEANING] / np.linalg.norm(v[:, :MEANING], axis=1, keepdims=True)
+    bank = fit_bank(t[:, :MEANING], meanings, seed)
+    images = geometry.completed(v, bank.above(meanings))
+    text = np.concatenate([math.cos(PSI) * t.mean(0), [0.0, math.sin(PSI)]])
+    return bank, {"image": images.mean(0), "text": text}
