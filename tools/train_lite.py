@@ -33,8 +33,8 @@ from lite_lib.quality import DUPLICATE, measure_quality
 from lite_lib.train import FrozenSource, Model, Phase, Recipe, TunedSource, train
 
 RECIPE = Recipe()
-HEADS = Phase(epochs=14, rate=1e-3)
-TOWERS = Phase(epochs=10, rate=6e-4, image_rate=1e-4, text_rate=1e-4, warm=30)
+HEADS = Phase(epochs=8, rate=1e-3)
+TOWERS = Phase(epochs=11, rate=6e-4, image_rate=1e-4, text_rate=1e-4, warm=30)
 
 
 def main() -> None:

@@ -36,7 +36,6 @@ class Recipe:
     """What was tuned, on the validation split alone."""
 
     batch: int = 512
-    texts: int = 3  # of each image of a batch, which may be one twice
     decay: float = 0.05
     neighbours: float = 0.3  # share of a batch that is drawn next to another image of it: hard negatives
     copy_scale: float = 16.0
@@ -202,14 +201,14 @@ Batch = tuple[Numbers, Numbers, Numbers]
 
 
 def batches(data: Training, recipe: Recipe, rng: np.random.Generator) -> Iterator[Batch]:
-    """(images, texts of them, which of the images are paired with a copy: half, with the images beside them)."""
+    """(images, a text of each, which of the images are paired with a copy: half, with the images beside them)."""
     share = data.draws / data.draws.sum()
     beside = int(recipe.batch * recipe.neighbours)
     for _ in range(int(data.draws.sum()) // recipe.batch):
         seeds = rng.choice(len(share), recipe.batch, replace=False, p=share)
         seeds[recipe.batch - beside :] = data.alike[seeds[:beside], rng.integers(data.alike.shape[1], size=beside)]
         images = np.unique(seeds)
-        texts = np.unique([rng.choice(data.truths[i], recipe.texts) for i in images])
+        texts = np.array([rng.choice(data.truths[i]) for i in images])
         copied = [*seeds[: beside // 2 + recipe.batch // 8], *seeds[recipe.batch - beside :][: beside // 2]]
         paired = np.isin(images, copied)
         yield images, texts, np.nonzero(paired & (images < data.pictured))[0]
