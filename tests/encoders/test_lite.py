@@ -106,6 +106,17 @@ def test_prompt_vectors_are_unit_vectors(lite: OnnxEncoder) -> None:
     assert np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1).max() < 1e-6
 
 
+def test_a_cosine_with_a_prompt_weighs_the_meaning_and_the_hubness_alone(
+    lite_many: OnnxEncoder, pixels: npt.NDArray[np.uint8]
+) -> None:
+    prompts = lite_many.encode_texts(PROMPTS).vectors
+    assert not prompts[:, 384:511].any()
+    assert np.array_equal(prompts[:, 511], np.full(len(PROMPTS), prompts[0, 511]))
+    angle = lite_many.encode_images(pixels)[:, 510:]
+    assert np.ptp(np.linalg.norm(angle, axis=1)) < 1e-6
+    assert np.ptp(angle[:, 1]) > 1e-3
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 32])
 def test_an_image_has_the_same_vector_in_any_batch(
     lite_many: OnnxEncoder, pixels: npt.NDArray[np.uint8], size: int
