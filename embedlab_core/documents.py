@@ -31,6 +31,8 @@ Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """A whole number from 0 that fits an int64."""
 Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 """A whole number from 1 that fits an int64."""
+Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""Nanoseconds, or seconds, since the epoch, as an int64."""
 Share = Annotated[float, Meta(ge=0, le=1)]
 """A number from 0 to 1."""
 # Rounding takes the product of two unit vectors this far.
@@ -49,7 +51,7 @@ def read_document(path: Path, kind: type[T]) -> T:
 def parse_document(text: str, kind: type[T]) -> T:
     """Decode JSON into `kind`: a dataclass, of whose annotations every value is checked, at any depth.
 
-    Every value has to be of the annotated type; only whole numbers become floats, lists tuples, and objects dataclasses.
+    Every value has to be of the annotated type; only whole numbers become floats, lists tuples, objects dataclasses.
     Ranges are annotated as `Annotated[int, Meta(ge=…, le=…)]`, choices as `Literal`, and text as `Text` or `PathText`:
     a bare `str` may hold lone surrogates, which fail wherever it is encoded. What several fields have to do with each
     other is checked by the dataclass's `__post_init__`, which raises ValueError. Fields that the dataclass lacks are

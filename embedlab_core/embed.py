@@ -4,31 +4,33 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Callable, Iterable, Mapping, Set
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 import embedlab_core
 from embedlab_core.encoders.ensemble import Ensemble
-from embedlab_core.errors import ImagesDirError, IndexDamagedError, ModelError
-from embedlab_core.images.discover import Discovery, ImageFile, Skip, discover, shown_path
+from embedlab_core.errors import ImagesDirError, IndexDamagedError, ManyGoneError, ModelError
+from embedlab_core.images.discover import Discovery, ImageFile, Skip, discover, merged, shown_path
 from embedlab_core.images.quality import QualityFlag, quality_flags
+from embedlab_core.index.folders import Folder, check_apart
 from embedlab_core.index.manifest import Manifest
-from embedlab_core.index.rows import Rows
+from embedlab_core.index.rows import Key, Rows
 from embedlab_core.index.skipped import SKIPPED, Excluded, load_skipped, save_skipped
 from embedlab_core.index.store import Store
-from embedlab_core.index.writer import IndexWriter
+from embedlab_core.index.writer import SHARD_ROWS, IndexWriter
 from embedlab_core.metrics import Stopwatch, save_metrics
-from embedlab_core.pipeline import Decoded, KnownRow, Reused, batches, encode_batch, read_outcomes
+from embedlab_core.pipeline import KnownRow, batches, encode_batch, read_outcomes
 
-# Encoded rows between two writes: a killed run loses at most the work on this many images (about 15 seconds on two
-# cores). Rows that are only reused wait longer: for each, a shard that holds the image under its old name or time is
-# written anew.
-FLUSH_ROWS = 2048
-_REUSED_ROWS = 65_536
+# Between two writes: a killed run loses at most the work of so many seconds.
+FLUSH_SECONDS = 30.0
+# Files of one batch, most of which may need no encoding.
+_BATCHED = 2048
 
 # So many images without a vector, and none with one, are the model's fault and end a first run.
 _ENOUGH = 8
@@ -36,9 +38,18 @@ _ENOUGH = 8
 
 @dataclass(frozen=True, slots=True)
 class EmbedOptions:
-    """batch_size: images encoded together. workers: decoding threads. Neither changes a vector. store: how vectors are
-    kept; None for as the index keeps them, which is float32 for a new one. exclude_flagged: images with one of these
-    flags are left out of the index, also those that an earlier run took in."""
+    """How an index is brought up to date.
+
+    Attributes:
+        batch_size: images encoded together; changes no vector.
+        workers: decoding threads; change no vector.
+        recursive: whether images in subfolders are taken too.
+        seed: recorded in the index.
+        store: how vectors are kept; None for as the index keeps them, which is float32 for a new one.
+        exclude_flagged: images with one of these flags are left out, also those that an earlier run took in.
+        replace: let go of folders that the index has and that are not given now; vectors are reused by content.
+        prune: go on where more than half of the index would be dropped.
+    """
 
     batch_size: int = 8
     workers: int = os.cpu_count() or 1
@@ -46,6 +57,8 @@ class EmbedOptions:
     seed: int = 0
     store: Store | None = None
     exclude_flagged: tuple[QualityFlag, ...] = ()
+    replace: bool = False
+    prune: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,80 +88,77 @@ class EmbedReport:
         return round(self.encoded / self.seconds["total"], 1)
 
 
-def embed_folder(
-    images_dir: str,
+def embed_folders(
+    folders: Sequence[str],
     index_dir: Path,
     ensemble: Ensemble,
     options: EmbedOptions,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> EmbedReport:
-    """Make or update the index at `index_dir` from the images under `images_dir`.
+    """Make or update the index at `index_dir` from the images under `folders`.
 
     `progress` is called with (files done, files to do). A file that cannot be decoded, or that the model sees nothing
     in, is skipped and reported.
-    Raises ImagesDirError, ModelError, ModelMismatchError, StoreError, IndexDamagedError, IndexUnreadableError and
-    IndexWriteError.
+
+    Raises ImagesDirError, ModelError, ModelMismatchError, NotAnIndexError, FoldersDifferError, ManyGoneError,
+    StoreError, IndexDamagedError, IndexNewerError, IndexUnreadableError and IndexWriteError.
     """
     _seed(options.seed)
     watch = Stopwatch()
+    check_apart(folders, index_dir)
     with watch.stage("discover"):
-        found = discover(Path(images_dir), options.recursive, leave_out=index_dir)
+        found = merged([discover(Path(folder), options.recursive, leave_out=index_dir) for folder in folders])
     if not found.files:
-        raise ImagesDirError(_no_images(images_dir, found))
-    with IndexWriter(index_dir, ensemble.refs, shown_path(images_dir, ""), options.store) as writer:
-        known = {path: KnownRow(rows, row) for rows in writer.shards for row, path in enumerate(rows.paths.tolist())}
-        unwanted = frozenset(options.exclude_flagged)
-        excluded = _still_excluded(found, images_dir, known, _excluded_before(index_dir), unwanted)
-        settled = {item.file.path for item in excluded}
-        changed = [file for file in found.files if not _is_unchanged(file, known.get(file.path))]
-        pending = [file for file in changed if file.path not in settled]
+        raise ImagesDirError(_no_images(folders, found))
+    with IndexWriter(index_dir, ensemble.refs, folders, options.store, options.replace) as writer:
+        found = found.numbered([writer.number_of(folder) for folder in folders])
+        known = {key: KnownRow(rows, row) for rows in writer.shards for row, key in enumerate(rows.keys)}
+        leaving = {key for key in known if key[0] in writer.leaving}
+        excluded = _still_excluded(found, known, _excluded_before(index_dir, writer.manifest), options)
+        settled = {item.file.key for item in excluded}
+        changed = [file for file in found.files if not _is_unchanged(file, known.get(file.key))]
+        pending = [file for file in changed if file.key not in settled]
+        if not options.prune:
+            gone = _gone(known.keys() - leaving, found, [])
+            _refuse_many_gone(index_dir, writer.manifest.folders, gone, known, pending)
+        writer.begin()
+        made = _Made(pending, writer.shards if pending else ())
         outcomes = read_outcomes(
-            Path(images_dir),
+            [Path(folder.absolute) for folder in writer.manifest.folders],
             pending,
             ensemble.pixel_specs,
-            _by_content(writer.shards) if pending else {},
+            made.by_content,
             options.workers,
             ahead=options.batch_size + 2 * options.workers,
             watch=watch,
-            unwanted=unwanted,
+            unwanted=frozenset(options.exclude_flagged),
         )
         skipped = [*found.unreadable, *map(_skip, excluded)]
         skipped_before = len(skipped)
-        encoded = reused = written = 0
-        buffer: list[Rows] = []
-
-        def flush() -> None:
-            nonlocal buffer, written
-            rows, buffer, written = buffer, [], encoded
-            if rows:
-                with watch.stage("write"):
-                    for alike in _alike(rows):
-                        writer.append(Rows.concatenate(alike))
-
+        encoded = reused = 0
+        buffer = _Buffer(writer, watch)
         try:
-            for batch in batches(outcomes, options.batch_size, FLUSH_ROWS):
+            for batch in batches(outcomes, options.batch_size, _BATCHED):
                 with watch.stage("encode"):
-                    rows, unusable = encode_batch(batch, ensemble)
-                buffer += rows
-                encoded += sum(isinstance(outcome, Decoded) for outcome in batch) - len(unusable)
-                reused += sum(isinstance(outcome, Reused) for outcome in batch)
-                flagged = [outcome for outcome in batch if isinstance(outcome, Excluded)]
-                excluded += flagged
-                skipped += [outcome for outcome in batch if isinstance(outcome, Skip)] + [*map(_skip, flagged)]
-                skipped += unusable
-                if unusable and not encoded and not known:
+                    done = encode_batch(batch, ensemble, made.by_content)
+                buffer.add(done.rows)
+                made.add(done.rows)
+                encoded += done.encoded
+                reused += done.reused
+                excluded += done.excluded
+                skipped += [*done.skipped, *map(_skip, done.excluded)]
+                if done.skipped and not encoded and not known:
                     _refuse_broken_model(ensemble, skipped, _ENOUGH)
-                if encoded - written >= FLUSH_ROWS or sum(map(len, buffer)) >= _REUSED_ROWS:
-                    flush()
+                buffer.flush_if_due()
                 progress(encoded + reused + len(skipped) - skipped_before, len(pending))
         finally:
             # An interrupted run keeps what it has encoded.
-            flush()
-        gone = _gone(known, found, skipped)
+            buffer.flush()
+        gone = _gone(known.keys() - leaving, found, skipped)
         with watch.stage("write"):
             writer.drop(gone)
             recall = writer.finish(_described(writer.manifest, ensemble, options))
-            save_skipped(index_dir, images_dir, skipped, excluded)
+            save_skipped(index_dir, skipped, excluded)
         report = EmbedReport(
             model=writer.manifest.model_names,
             dim=writer.manifest.dim,
@@ -156,7 +166,7 @@ def embed_folder(
             encoded=encoded,
             reused=reused,
             unchanged=len(found.files) - len(settled) - len(pending),
-            removed=len(gone),
+            removed=len(gone) + len(leaving),
             other=found.other,
             skipped=tuple(skipped),
             store_recall=recall,
@@ -166,10 +176,82 @@ def embed_folder(
     if report.count == 0:
         _refuse_broken_model(ensemble, skipped, 1)
         raise ImagesDirError(
-            f"{images_dir}: none of its {len(skipped)} images can be {'taken' if excluded else 'read'}; "
+            f"{' and '.join(folders)}: none of the {len(skipped)} images can be {'taken' if excluded else 'read'}; "
             f"{index_dir / SKIPPED} says why"
         )
     return report
+
+
+class _Buffer:
+    """Rows that wait to be written. A killed run loses at most what came in since the last write."""
+
+    def __init__(self, writer: IndexWriter, watch: Stopwatch) -> None:
+        self._writer = writer
+        self._watch = watch
+        self._rows: list[Rows] = []
+        self._written = time.monotonic()
+
+    def add(self, rows: Iterable[Rows]) -> None:
+        self._rows += rows
+
+    def flush_if_due(self) -> None:
+        if time.monotonic() - self._written >= FLUSH_SECONDS or sum(map(len, self._rows)) >= SHARD_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        rows, self._rows = self._rows, []
+        if rows:
+            with self._watch.stage("write"):
+                for alike in _alike(rows):
+                    self._writer.append(Rows.concatenate(alike))
+        self._written = time.monotonic()
+
+
+class _Made:
+    """The rows that the index has of each content, and those that a run has made: equal files are encoded once.
+
+    Of the latter only files that share their size with another one are kept, since no other can have a twin.
+    """
+
+    def __init__(self, pending: Iterable[ImageFile], shards: Iterable[Rows]) -> None:
+        sizes = Counter(file.size for file in pending)
+        self._shared = {size for size, count in sizes.items() if count > 1}
+        self.by_content = {
+            digest.tobytes(): KnownRow(rows, row) for rows in shards for row, digest in enumerate(rows.sha256)
+        }
+
+    def add(self, parts: Iterable[Rows]) -> None:
+        for rows in parts:
+            for row, size in enumerate(rows.sizes.tolist()):
+                if size in self._shared:
+                    self.by_content.setdefault(rows.sha256[row].tobytes(), KnownRow(rows, row))
+
+
+def _refuse_many_gone(
+    index_dir: Path,
+    folders: Sequence[Folder],
+    gone: Collection[Key],
+    known: Mapping[Key, KnownRow],
+    pending: Iterable[ImageFile],
+) -> None:
+    """Raises ManyGoneError if more than half of the index would be dropped, and not because files were renamed."""
+    arrived = Counter(file.size for file in pending if file.key not in known)
+    sizes = Counter(int(known[key].rows.sizes[known[key].row]) for key in gone)
+    lost = (sizes - arrived).total()
+    if 2 * lost <= len(known):
+        return
+    raise ManyGoneError(index_dir, lost, len(known), _emptied(folders, gone, known.keys() - set(gone)))
+
+
+def _emptied(folders: Sequence[Folder], gone: Iterable[Key], rest: Iterable[Key]) -> tuple[str, ...]:
+    """The topmost folders in which nothing of the index is left."""
+    left = {(folder, parent) for folder, path in rest for parent in PurePosixPath(path).parents}
+    found = set()
+    for folder, path in gone:
+        empty = [parent for parent in PurePosixPath(path).parents if (folder, parent) not in left]
+        if empty:
+            found.add(shown_path(folders[folder].given, str(empty[-1])))
+    return tuple(sorted(found))
 
 
 def _refuse_broken_model(ensemble: Ensemble, skipped: Iterable[Skip], at_least: int) -> None:
@@ -206,29 +288,26 @@ def _is_unchanged(file: ImageFile, known: KnownRow | None) -> bool:
     return (file.size, file.mtime_ns) == (known.rows.sizes[known.row], known.rows.mtimes[known.row])
 
 
-def _excluded_before(index_dir: Path) -> dict[str, Excluded]:
-    """What the last run left out for its flags, by the path that results would show. A damaged list costs only time:
-    its images are decoded again."""
+def _excluded_before(index_dir: Path, manifest: Manifest) -> dict[Key, Excluded]:
+    """What the last run left out for its flags. A damaged list costs only time: its images are decoded again."""
     try:
-        return {line.skip.path: line.excluded for line in load_skipped(index_dir) if line.excluded}
+        lines = load_skipped(index_dir, manifest.folders[0].given)
     except IndexDamagedError:
         return {}
+    return {line.excluded.file.key: line.excluded for line in lines if line.excluded}
 
 
 def _still_excluded(
-    found: Discovery,
-    images_dir: str,
-    known: Mapping[str, KnownRow],
-    before: Mapping[str, Excluded],
-    unwanted: Set[QualityFlag],
+    found: Discovery, known: Mapping[Key, KnownRow], before: Mapping[Key, Excluded], options: EmbedOptions
 ) -> list[Excluded]:
     """The unchanged files that have an unwanted flag by what is known of them, undecoded."""
+    unwanted = frozenset(options.exclude_flagged)
     excluded = []
     for file in found.files if unwanted else ():
-        row, item = known.get(file.path), before.get(shown_path(images_dir, file.path))
+        row, item = known.get(file.key), before.get(file.key)
         if row and _is_unchanged(file, row):
             quality = row.quality
-        elif item and (file.size, file.mtime_ns) == (item.file.size, item.file.mtime_ns):
+        elif item and item.file == file:
             quality = item.quality
         else:
             continue
@@ -238,18 +317,21 @@ def _still_excluded(
 
 
 def _skip(excluded: Excluded) -> Skip:
-    return Skip(excluded.file.path, f"flagged {', '.join(quality_flags(excluded.quality))}", "excluded")
+    flags = ", ".join(quality_flags(excluded.quality))
+    return Skip(excluded.file.path, f"flagged {flags}", "excluded", excluded.file.folder)
 
 
-def _by_content(shards: Iterable[Rows]) -> dict[bytes, KnownRow]:
-    return {digest.tobytes(): KnownRow(rows, row) for rows in shards for row, digest in enumerate(rows.sha256)}
+def _gone(known: Iterable[Key], found: Discovery, skipped: Iterable[Skip]) -> list[Key]:
+    """Images in the index that are no longer there, or no images any more. What cannot be read is not gone."""
+    unusable = {(skip.folder, skip.path) for skip in skipped if skip.kind != "unreadable"}
+    present = {file.key for file in found.files} - unusable
+    hidden = {(folder, f"{path}/") for folder, path in found.hidden}
 
+    def is_hidden(key: Key) -> bool:
+        folder, path = key
+        return any((folder, f"{parent}/") in hidden for parent in (path, *PurePosixPath(path).parents))
 
-def _gone(known: Iterable[str], found: Discovery, skipped: list[Skip]) -> list[str]:
-    """Paths in the index that no longer stand for an image. What cannot be looked at is kept."""
-    present = {file.path for file in found.files} - {skip.path for skip in skipped}
-    folders = tuple(f"{path}/" for path in found.hidden)
-    return [path for path in known if path not in present | found.hidden and not path.startswith(folders)]
+    return [key for key in known if key not in present and not is_hidden(key)]
 
 
 def _described(manifest: Manifest, ensemble: Ensemble, options: EmbedOptions) -> Manifest:
@@ -273,10 +355,10 @@ def _counts(report: EmbedReport) -> dict[str, object]:
     return {**counts, "skipped": len(report.skipped)}
 
 
-def _no_images(images_dir: str, found: Discovery) -> str:
-    message = f"{images_dir}: no images here"
+def _no_images(folders: Sequence[str], found: Discovery) -> str:
+    message = f"{' and '.join(folders)}: no images here"
     if found.other:
         message += f" ({found.other} files of other kinds)"
     if found.unreadable:
         message += f" ({found.unreadable[0].path}: {found.unreadable[0].reason})"
-    return message + "; give the folder that holds them with --images-dir"
+    return f"{message}; give the folder that holds them"

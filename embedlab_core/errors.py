@@ -84,3 +84,58 @@ class LabelError(EmbedlabError):
 
 class DuplicatesError(EmbedlabError):
     """A list, a plan or labels about duplicates cannot be used."""
+
+
+class NotAnIndexError(EmbedlabError):
+    """A folder holds other things than an index, so that none is made in it."""
+
+    def __init__(self, directory: Path, entry: str) -> None:
+        super().__init__(
+            f"{directory}: holds {entry} and is no index of embedlab; give the index a new or an empty folder"
+        )
+        self.directory = directory
+
+
+class IndexNewerError(EmbedlabError):
+    """A later version of embedlab wrote the index."""
+
+    def __init__(self, path: Path, version: int, known: int) -> None:
+        super().__init__(
+            f"{path}: format {version}, written by a newer embedlab; this one reads formats up to {known}: upgrade it"
+        )
+
+
+class FoldersDifferError(EmbedlabError):
+    """An index is of other folders than those it is to be brought up to date from.
+
+    Attributes:
+        has: the folders of the index, absolute.
+        asked: the others, as they were given.
+    """
+
+    def __init__(self, directory: Path, has: tuple[str, ...], asked: tuple[str, ...]) -> None:
+        super().__init__(f"{directory}: is an index of {' and '.join(has)}, not of {' and '.join(asked)}")
+        self.directory = directory
+        self.has = has
+        self.asked = asked
+
+
+class ManyGoneError(EmbedlabError):
+    """A run would drop more than half of an index.
+
+    Attributes:
+        gone: how many images would be dropped.
+        count: how many the index holds.
+        empty: folders in which nothing is left of them.
+    """
+
+    def __init__(self, directory: Path, gone: int, count: int, empty: tuple[str, ...]) -> None:
+        where = f"; nothing is left in {', '.join(empty[:5])}" if empty else ""
+        more = f" and {len(empty) - 5} more folders" if len(empty) > 5 else ""
+        super().__init__(
+            f"{directory}: {gone} of its {count} images are not found any more{where}{more}; nothing was changed"
+        )
+        self.directory = directory
+        self.gone = gone
+        self.count = count
+        self.empty = empty

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,8 +17,9 @@ from embedlab_core.images.decode import DecodedImage, PixelSpec, decode_image
 from embedlab_core.images.discover import ImageFile, Skip
 from embedlab_core.images.phash import phash
 from embedlab_core.images.quality import Quality, QualityFlag, quality_flags, quality_scores
-from embedlab_core.index.rows import Rows
+from embedlab_core.index.rows import NOT_CAPTURED, UNKNOWN_PIXELS, Rows
 from embedlab_core.index.skipped import Excluded
+from embedlab_core.index.texts import Texts
 from embedlab_core.metrics import Stopwatch
 
 # Bytes of the largest file that is read, by every worker at once.
@@ -63,7 +64,7 @@ Outcome = Decoded | Reused | Excluded | Skip
 
 
 def read_outcomes(
-    root: Path,
+    roots: Sequence[Path],
     files: Iterable[ImageFile],
     specs: tuple[PixelSpec, ...],
     by_content: Mapping[bytes, KnownRow],
@@ -72,12 +73,15 @@ def read_outcomes(
     watch: Stopwatch,
     unwanted: Set[QualityFlag] = frozenset(),
 ) -> Iterator[Outcome]:
-    """One outcome a file, in order. At most `ahead` decoded images wait to be taken. Images with an `unwanted` flag are
-    Excluded."""
+    """One outcome a file, in order.
+
+    roots: the folders of images, by number. ahead: how many decoded images wait to be taken, at most. unwanted: images
+    with one of these flags are Excluded.
+    """
 
     def read(file: ImageFile) -> Outcome:
         with watch.stage("decode"):
-            outcome = _read(root, file, specs, by_content)
+            outcome = _read(roots[file.folder], file, specs, by_content)
         if isinstance(outcome, Skip):
             return outcome
         quality = outcome.known.quality if isinstance(outcome, Reused) else outcome.quality
@@ -100,37 +104,76 @@ def batches(outcomes: Iterable[Outcome], batch_size: int, most: int) -> Iterator
         yield batch
 
 
-def encode_batch(batch: list[Outcome], ensemble: Ensemble) -> tuple[list[Rows], list[Skip]]:
-    """The rows of a batch: encoded ones first, then reused ones; and the images that cannot be used after all. Skipped
-    and excluded files have no rows."""
-    decoded = [outcome for outcome in batch if isinstance(outcome, Decoded)]
-    rows = [_reused_row(outcome) for outcome in batch if isinstance(outcome, Reused)]
-    pixels = [tuple(image.pixels for image in outcome.images) for outcome in decoded]
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What became of a batch.
+
+    Attributes:
+        rows: encoded ones first, then reused ones.
+        encoded: how many went through the model.
+        reused: how many have the content of another image.
+        skipped: those that could not be read, or that the model sees nothing in.
+        excluded: those that have an unwanted flag.
+    """
+
+    rows: list[Rows]
+    encoded: int
+    reused: int
+    skipped: list[Skip]
+    excluded: list[Excluded]
+
+
+def encode_batch(batch: list[Outcome], ensemble: Ensemble, by_content: Mapping[bytes, KnownRow]) -> Encoded:
+    """by_content: rows that the index has, or that this run has made, since the batch was read."""
+    decoded: dict[bytes, Decoded] = {}
+    reused = [outcome for outcome in batch if isinstance(outcome, Reused)]
+    twins: list[Decoded] = []
+    for outcome in batch:
+        if isinstance(outcome, Decoded):
+            if known := by_content.get(outcome.sha256):
+                reused.append(Reused(outcome.file, known))
+            elif outcome.sha256 in decoded:
+                twins.append(outcome)
+            else:
+                decoded[outcome.sha256] = outcome
+    pixels = [tuple(image.pixels for image in outcome.images) for outcome in decoded.values()]
     vectors, reasons = ensemble.encode_usable(pixels)
-    if len(vectors):
-        usable = [outcome for place, outcome in enumerate(decoded) if place not in reasons]
-        rows.insert(0, _rows(usable, vectors))
-    return rows, [Skip(decoded[place].file.path, reason, "unusable") for place, reason in sorted(reasons.items())]
+    usable = [outcome for place, outcome in enumerate(decoded.values()) if place not in reasons]
+    made = _rows(usable, vectors) if usable else None
+    own = {outcome.sha256: KnownRow(made, row) for row, outcome in enumerate(usable)} if made else {}
+    why = {outcome.sha256: reasons[place] for place, outcome in enumerate(decoded.values()) if place in reasons}
+    unusable = [outcome for outcome in (*decoded.values(), *twins) if outcome.sha256 in why]
+    reused += [Reused(twin.file, own[twin.sha256]) for twin in twins if twin.sha256 in own]
+    return Encoded(
+        rows=[*([made] if made else []), *map(_reused_row, reused)],
+        encoded=len(usable),
+        reused=len(reused),
+        skipped=[
+            *(outcome for outcome in batch if isinstance(outcome, Skip)),
+            *(Skip(one.file.path, why[one.sha256], "unusable", one.file.folder) for one in unusable),
+        ],
+        excluded=[outcome for outcome in batch if isinstance(outcome, Excluded)],
+    )
 
 
 def _read(
     root: Path, file: ImageFile, specs: tuple[PixelSpec, ...], by_content: Mapping[bytes, KnownRow]
 ) -> Decoded | Reused | Skip:
     if file.size > _LARGEST_FILE:
-        return Skip(file.path, f"{file.size / 2**30:.1f} GiB are too many for a picture")
+        return Skip(file.path, f"{file.size / 2**30:.1f} GiB are too many for a picture", folder=file.folder)
     try:
         data = (root / file.path).read_bytes()
     except OSError as error:
-        return Skip(file.path, f"file cannot be read ({error.strerror or error})")
+        return Skip(file.path, f"file cannot be read ({error.strerror or error})", folder=file.folder)
     except MemoryError:
-        return Skip(file.path, "not enough memory to read it")
+        return Skip(file.path, "not enough memory to read it", folder=file.folder)
     digest = hashlib.sha256(data).digest()
     if known := by_content.get(digest):
         return Reused(file, known)
     try:
         images = tuple(decode_image(data, spec) for spec in specs)
     except ImageDecodeError as error:
-        return Skip(file.path, str(error), "corrupted")
+        return Skip(file.path, str(error), "corrupted", file.folder)
     pixels = images[0].pixels
     quality = Quality(quality_scores(pixels), images[0].width, images[0].height)
     return Decoded(file, digest, images, quality, phash(pixels))
@@ -140,24 +183,29 @@ def _rows(decoded: list[Decoded], vectors: npt.NDArray[np.float32]) -> Rows:
     return Rows(
         vectors=vectors,
         full=np.empty((len(decoded), 0), np.float32),
-        paths=np.array([outcome.file.path for outcome in decoded], dtype=np.str_),
+        folders=np.array([outcome.file.folder for outcome in decoded], dtype=np.int32),
+        paths=Texts.of([outcome.file.path for outcome in decoded]),
         sha256=np.array([list(outcome.sha256) for outcome in decoded], dtype=np.uint8),
         sizes=np.array([outcome.file.size for outcome in decoded], dtype=np.int64),
         mtimes=np.array([outcome.file.mtime_ns for outcome in decoded], dtype=np.int64),
         widths=np.array([outcome.quality.width for outcome in decoded], dtype=np.int32),
         heights=np.array([outcome.quality.height for outcome in decoded], dtype=np.int32),
+        captured=np.full(len(decoded), NOT_CAPTURED, dtype=np.int64),
         quality=np.array([outcome.quality.scores for outcome in decoded], dtype=np.float32),
         phashes=np.array([outcome.phash for outcome in decoded], dtype=np.uint64),
+        pixel_hashes=np.full(len(decoded), UNKNOWN_PIXELS, dtype=np.uint64),
     )
 
 
 def _reused_row(outcome: Reused) -> Rows:
     known, file = outcome.known, outcome.file
-    arrays = known.rows.take(slice(known.row, known.row + 1)).arrays()
-    arrays["paths"] = np.array([file.path], dtype=np.str_)
-    arrays["sizes"] = np.array([file.size], dtype=np.int64)
-    arrays["mtimes"] = np.array([file.mtime_ns], dtype=np.int64)
-    return Rows(**arrays)
+    return replace(
+        known.rows.take(slice(known.row, known.row + 1)),
+        folders=np.array([file.folder], dtype=np.int32),
+        paths=Texts.of([file.path]),
+        sizes=np.array([file.size], dtype=np.int64),
+        mtimes=np.array([file.mtime_ns], dtype=np.int64),
+    )
 
 
 def _ordered_map(

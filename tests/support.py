@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from embedlab_core.embed import EmbedOptions, EmbedReport, embed_folder
+from embedlab_core.embed import EmbedOptions, EmbedReport, embed_folders
 from embedlab_core.encoders.base import Encoder
 from embedlab_core.encoders.ensemble import Ensemble
+from embedlab_core.images.quality import QualityScores
 from embedlab_core.index.manifest import ModelRef
 from embedlab_core.index.reader import IndexReader
-from embedlab_core.index.rows import Rows
+from embedlab_core.index.rows import NOT_CAPTURED, Rows
+from embedlab_core.index.texts import Texts
 from embedlab_core.index.writer import IndexWriter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,19 +47,24 @@ def make_rows(vectors: Vectors, paths: Sequence[str]) -> Rows:
     return Rows(
         vectors=vectors,
         full=np.empty((count, 0), np.float32),
-        paths=np.array(paths, dtype=np.str_),
+        folders=np.zeros(count, np.int32),
+        paths=Texts.of(paths),
         sha256=np.zeros((count, 32), np.uint8),
         sizes=np.arange(count, dtype=np.int64),
         mtimes=np.arange(count, dtype=np.int64),
         widths=np.full(count, 4, np.int32),
         heights=np.full(count, 3, np.int32),
-        quality=np.zeros((count, 4), np.float32),
+        captured=np.full(count, NOT_CAPTURED, np.int64),
+        quality=np.zeros((count, len(QualityScores._fields)), np.float32),
         phashes=np.zeros(count, np.uint64),
+        pixel_hashes=np.zeros(count, np.uint64),
     )
 
 
 def open_writer(directory: Path, dim: int, model: str = "synthetic", images_dir: str = ".") -> IndexWriter:
-    return IndexWriter(directory, (ModelRef(model, "0" * 12, dim),), images_dir)
+    writer = IndexWriter(directory, (ModelRef(model, "0" * 12, dim),), [images_dir])
+    writer.begin()
+    return writer
 
 
 def make_index(
@@ -79,9 +86,9 @@ def columns(index: IndexReader) -> dict[str, dict[str, Any]]:
     """Every column of every image, by its relative path."""
     table = {}
     for shard in index.shards:
-        arrays = shard.arrays()
-        for row, path in enumerate(shard.paths.tolist()):
-            table[path] = {name: array[row].tobytes() for name, array in arrays.items() if name != "paths"}
+        arrays = {name: array for name, array in shard.arrays().items() if not name.startswith("path")}
+        for row, path in enumerate(shard.paths):
+            table[path] = {name: array[row].tobytes() for name, array in arrays.items()}
     return table
 
 
@@ -97,8 +104,8 @@ def embed_images(
     progress: Callable[[int, int], None] = lambda done, total: None,
     **options: Any,
 ) -> EmbedReport:
-    """embed_folder with one model. `options` are fields of EmbedOptions."""
-    return embed_folder(str(images), out, Ensemble([encoder]), EmbedOptions(**options), progress)
+    """embed_folders with one model. `options` are fields of EmbedOptions."""
+    return embed_folders([str(images)], out, Ensemble([encoder]), EmbedOptions(**options), progress)
 
 
 def picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:

@@ -23,7 +23,7 @@ def mark_apart(index: IndexReader, path_a: str, path_b: str) -> None:
     if row_a == row_b:
         raise DuplicatesError(f"{path_a}: both paths name this image; give two")
     # Paths relative to the images folder, so that the list outlives a move of the folder.
-    paths = index.relative_paths()
+    paths = [path for _, path in index.keys]
     low, high = sorted((paths[row_a], paths[row_b]))
     pairs = sorted({*_load(index), (low, high)})
     replace_text(index.directory / APART, json.dumps({"format": FORMAT, "pairs": pairs}, indent=1) + "\n")
@@ -34,7 +34,7 @@ def rows_apart(index: IndexReader) -> list[tuple[int, int]]:
     pairs = _load(index)
     if not pairs:
         return []
-    rows = {path: row for row, path in enumerate(index.relative_paths())}
+    rows = {path: row for row, path in enumerate(path for _, path in index.keys)}
     return [(rows[one], rows[other]) for one, other in pairs if one in rows and other in rows]
 
 

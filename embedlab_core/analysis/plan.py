@@ -56,12 +56,12 @@ def make_plan(index: IndexReader, groups: Sequence[DuplicateGroup]) -> Plan:
         assert group.facts is not None
         digests = index.column("sha256", rows_named(index, group.paths))
         files = {
-            path: PlannedFile(path.removeprefix(index.shown_prefix), digest.tobytes().hex())
+            path: PlannedFile(path.removeprefix(index.prefixes[0]), digest.tobytes().hex())
             for path, digest in zip(group.paths, digests, strict=True)
         }
         keep = files.pop(group.facts.keeper)
         planned.append(PlannedGroup(keep, group.facts.reason, tuple(files.values())))
-    return Plan(str(Path(index.manifest.images_dir).resolve()), tuple(planned))
+    return Plan(str(index.folders[0]), tuple(planned))
 
 
 def write_plan(file: Path, plan: Plan) -> None:

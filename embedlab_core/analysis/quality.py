@@ -38,13 +38,14 @@ def quality_report(index: IndexReader) -> QualityReport:
         for path, quality in zip(index.paths(np.arange(len(index))), qualities, strict=True)
         if (flags := quality_flags(quality))
     ]
-    skipped = load_skipped(index.directory)
+    skipped = load_skipped(index.directory, index.manifest.folders[0].given)
     for line in skipped:
+        path = index.shown(line.skip.folder, line.skip.path)
         if line.excluded:
             quality = line.excluded.quality
-            flagged.append(FlaggedImage(line.skip.path, quality_flags(quality), quality, indexed=False))
+            flagged.append(FlaggedImage(path, quality_flags(quality), quality, indexed=False))
         elif line.skip.kind == "corrupted":
-            flagged.append(FlaggedImage(line.skip.path, ("corrupted",), None, indexed=False))
+            flagged.append(FlaggedImage(path, ("corrupted",), None, indexed=False))
     counts = Counter(flag for image in flagged for flag in image.flags)
     return QualityReport(
         images=tuple(sorted(flagged, key=lambda image: image.path)),

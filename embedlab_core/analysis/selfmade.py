@@ -208,7 +208,7 @@ def _files(index: IndexReader, rows: npt.NDArray[np.int64]) -> list[_File]:
     if not rows.size:
         return []
     digests = index.column("sha256", rows)
-    return [_File(path, digest.tobytes()) for path, digest in zip(index.paths(rows), digests, strict=True)]
+    return [_File(str(path), digest.tobytes()) for path, digest in zip(index.files(rows), digests, strict=True)]
 
 
 def _content(file: _File) -> bytes | None:

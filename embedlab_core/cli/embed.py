@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from embedlab_core.cli.log import say
-from embedlab_core.cli.options import QualityFlagList, printable, quiet_option, reports_errors
+from embedlab_core.cli.options import FilePath, QualityFlagList, printable, quiet_option, reports_errors
 
 if TYPE_CHECKING:
     from embedlab_core.encoders.base import Precision
@@ -17,8 +17,27 @@ if TYPE_CHECKING:
 
 
 @click.command("embed")
-@click.option("--images-dir", required=True, help="Folder of images.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the index; made or updated.")
+@click.option(
+    "--images-dir",
+    "images_dirs",
+    type=FilePath(),
+    multiple=True,
+    required=True,
+    help="Folder of images; repeatable, for one index of several folders. An index gets a new folder beside those that "
+    "it has if all are named.",
+)
+@click.option(
+    "--out",
+    type=FilePath(),
+    required=True,
+    help="Folder of the index: a new or empty one, or an index, which is brought up to date.",
+)
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Make the index one of these folders instead of those it has; images of the same content keep their vectors.",
+)
+@click.option("--prune", is_flag=True, help="Go on where more than half of the index would be dropped.")
 @click.option(
     "--backbone",
     "backbones",
@@ -74,7 +93,7 @@ if TYPE_CHECKING:
 @quiet_option
 @reports_errors
 def command(
-    images_dir: str,
+    images_dirs: tuple[Path, ...],
     out: Path,
     backbones: tuple[str, ...],
     device: "Device",
@@ -85,6 +104,8 @@ def command(
     seed: int,
     exclude_flagged: "tuple[QualityFlag, ...]",
     recursive: bool,
+    replace: bool,
+    prune: bool,
     quiet: bool,
 ) -> None:
     """Embed a folder of images into an index.
@@ -92,7 +113,7 @@ def command(
     Only new and changed files are read; files that are gone are dropped. Files that cannot be decoded are named,
     counted, and listed in skipped.jsonl. A run that was stopped goes on where it was when it is started again.
     """
-    from embedlab_core.embed import EmbedOptions, embed_folder
+    from embedlab_core.embed import EmbedOptions, embed_folders
     from embedlab_core.encoders.ensemble import Ensemble
     from embedlab_core.encoders.folders import resolve_backbones
     from embedlab_core.encoders.open import default_batch_size, open_encoder
@@ -103,7 +124,7 @@ def command(
     batch = batch_size or default_batch_size(device)
     ensemble = Ensemble([open_encoder(spec, device, precision, batch) for spec in specs])
     kept = None if store is None else Store.parse(store)
-    options = EmbedOptions(batch, workers, recursive, seed, kept, exclude_flagged)
+    options = EmbedOptions(batch, workers, recursive, seed, kept, exclude_flagged, replace, prune)
     # None where it is closed.
     hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
     with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=hidden, show_pos=True) as bar:
@@ -112,7 +133,7 @@ def command(
             bar.length = total
             bar.update(done - bar.pos)
 
-        report = embed_folder(images_dir, out, ensemble, options, show)
+        report = embed_folders([*map(str, images_dirs)], out, ensemble, options, show)
     if report.store_recall is not None and not quiet:
         say(f"compressed vectors: recall@5 {report.store_recall:.3f} against float32")
     for skip in report.skipped:

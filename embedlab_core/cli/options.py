@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from embedlab_core.cli.hints import hint
 from embedlab_core.cli.log import Failure, LogHandler, log_format_option
 from embedlab_core.errors import EmbedlabError
 
@@ -40,6 +41,17 @@ fusion_weight_option = click.option(
     help="Weight of each model of an ensemble, in their order; repeat it for each.  [default: equal]",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress and no statistics; warnings still show.")
+
+
+class FilePath(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A path. "~" is the user's home, also behind "=" where no shell expands it; an empty one is nobody's wish."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not str(value):
+            self.fail("an empty path", param, ctx)
+        return Path(value).expanduser()
 
 
 class CosineThreshold(FiniteRange):
@@ -83,7 +95,7 @@ def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except EmbedlabError as error:
-            raise Failure(printable(str(error))) from error
+            raise Failure(printable(hint(error))) from error
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # Click ends quietly: whoever read the results has gone.

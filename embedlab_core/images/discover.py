@@ -2,7 +2,8 @@
 
 import os
 import stat
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,11 +31,24 @@ IMAGE_SUFFIXES = frozenset(
 
 @dataclass(frozen=True, slots=True, order=True)
 class ImageFile:
-    """path: relative to the images folder, with forward slashes. size: bytes. mtime_ns: modification time."""
+    """An image file as it was found.
+
+    Attributes:
+        path: relative to its folder, with forward slashes.
+        size: bytes.
+        mtime_ns: modification time.
+        folder: the number of its folder among those of the index.
+    """
 
     path: str
     size: int
     mtime_ns: int
+    folder: int = 0
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells the images of an index apart."""
+        return self.folder, self.path
 
 
 SkipKind = Literal["unreadable", "corrupted", "unusable", "excluded"]
@@ -44,28 +58,62 @@ SkipKind = Literal["unreadable", "corrupted", "unusable", "excluded"]
 class Skip:
     """A file or folder that is not in the index, and why.
 
-    kind: the system would not give it, it is no image that can be decoded, the model sees nothing in it, or its quality
-    flags were unwanted.
+    Attributes:
+        path: relative to its folder, with forward slashes.
+        reason: why, in words.
+        kind: the system would not give it, it is no image that can be decoded, the model sees nothing in it, or its
+            quality flags were unwanted.
+        folder: the number of its folder among those of the index.
     """
 
     path: str
     reason: str
     kind: SkipKind = "unreadable"
+    folder: int = 0
 
 
 @dataclass(slots=True)
 class Discovery:
-    """files: sorted by path. other: how many files are not images by name. unreadable: what is named as an image but is
-    none that can be read, and what could not be looked at. hidden: the paths of the latter, files or folders."""
+    """What is in a folder, or in several.
+
+    Attributes:
+        files: sorted by folder, then by path.
+        other: how many files are not images by name.
+        unreadable: what is named as an image but is none that can be read, and what could not be looked at.
+        hidden: folder and path of the latter, files or folders.
+    """
 
     files: list[ImageFile] = field(default_factory=list)
     other: int = 0
     unreadable: list[Skip] = field(default_factory=list)
-    hidden: set[str] = field(default_factory=set)
+    hidden: set[tuple[int, str]] = field(default_factory=set)
 
     def hide(self, path: str, reason: str) -> None:
-        self.hidden.add(path)
+        self.hidden.add((0, path))
         self.unreadable.append(Skip(path, reason))
+
+    def numbered(self, numbers: Sequence[int]) -> "Discovery":
+        """The same with other numbers of folders: `numbers[n]` in place of n."""
+        return Discovery(
+            files=sorted(
+                (replace(file, folder=numbers[file.folder]) for file in self.files), key=lambda file: file.key
+            ),
+            other=self.other,
+            unreadable=[replace(skip, folder=numbers[skip.folder]) for skip in self.unreadable],
+            hidden={(numbers[folder], path) for folder, path in self.hidden},
+        )
+
+
+def merged(parts: Sequence[Discovery]) -> Discovery:
+    """What is in several folders, numbered in their order."""
+    whole = Discovery()
+    for number, part in enumerate(parts):
+        own = part.numbered([number])
+        whole.files += own.files
+        whole.other += own.other
+        whole.unreadable += own.unreadable
+        whole.hidden |= own.hidden
+    return whole
 
 
 def discover(images_dir: Path, recursive: bool = True, leave_out: Path | None = None) -> Discovery:

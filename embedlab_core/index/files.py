@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from typing import IO
 
 from embedlab_core.errors import IndexWriteError
 
-_TEMPORARY_PREFIX = ".tmp-"
+# What is called so is a file of embedlab that was not finished, and may be removed.
+_TEMPORARY_PREFIX = ".embedlab-tmp-"
+_TEMPORARY = re.compile(re.escape(_TEMPORARY_PREFIX) + r"\d+-.+", re.DOTALL)
 
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> str:
@@ -41,6 +44,11 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> str:
 def temporary_path(path: Path) -> Path:
     """What a file is called while it is written."""
     return path.with_name(f"{_TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one of `temporary_path`."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def remove_leftovers(folder: Path, name: str, older: float = 0.0) -> None:

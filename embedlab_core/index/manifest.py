@@ -1,21 +1,42 @@
 """manifest.json: what an index holds and which model made it."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from embedlab_core.documents import natural, read_json, typed
-from embedlab_core.errors import IndexDamagedError, IndexMissingError, IndexUnreadableError, StoreError
-from embedlab_core.index.files import replace_text
+from msgspec import Meta
+
+from embedlab_core.documents import Natural, PathText, Positive, Text, parse_document, parse_json
+from embedlab_core.errors import (
+    IndexDamagedError,
+    IndexMissingError,
+    IndexNewerError,
+    IndexUnreadableError,
+    NotAnIndexError,
+    StoreError,
+)
+from embedlab_core.index.files import is_temporary, replace_text
+from embedlab_core.index.folders import Folder
 from embedlab_core.index.store import Store
 
-FORMAT = 1
+# Format 1 had one folder, as it was typed, and no mark.
+FORMAT = 2
 MANIFEST = "manifest.json"
+LOCK = ".lock"
+
+# The first bytes of a manifest, by which an index is known even where the rest of it is damaged.
+_MARK = {"embedlab": "index"}
+_START = b'{\n "embedlab": "index",\n'
+# Format 1 is known by these fields.
+_OLD_FIELDS = {"format", "models", "images_dir", "shards"}
+# What a file manager leaves in a folder that is empty to its owner.
+_CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
+# A manifest of a million shards is smaller.
+_LARGEST_MANIFEST = 2**28
 
 # What NumPy and scikit-learn take.
-_LARGEST_SEED = 2**32 - 1
+_Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +44,10 @@ class ModelRef:
     """The model behind `dim` columns of the vectors: the backbone it comes from, a fingerprint of its weights and
     pre-processing, and the precision it ran in."""
 
-    name: str
-    fingerprint: str
-    dim: int
-    precision: str = "float32"
+    name: Text
+    fingerprint: Text
+    dim: Positive
+    precision: Text = "float32"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.fingerprint}, {self.precision})"
@@ -34,29 +55,52 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class ShardRef:
-    """file: name under shards/. rows: images in it. bytes, sha256: of the whole file."""
+    """A file of rows.
 
-    file: str
-    rows: int
-    bytes: int
-    sha256: str
+    Attributes:
+        file: its name under shards/.
+        rows: images in it.
+        bytes: its size.
+        sha256: of the whole file, hexadecimal.
+    """
+
+    file: PathText
+    rows: Natural
+    bytes: Natural
+    sha256: Text
+
+    def __post_init__(self) -> None:
+        _require_file_name(self.file)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """models: one, or those of an ensemble, whose columns stand side by side. images_dir: as it was given, the prefix
-    of every path in results. store: how vectors are kept, see `Store`. projection: the file of a "pca" store. runtime,
-    seed, options, versions: of the last embed run."""
+    """What an index holds.
 
-    models: tuple[ModelRef, ...]
-    images_dir: str
+    Attributes:
+        models: one, or those of an ensemble, whose columns stand side by side.
+        folders: of images; rows know theirs by its place here.
+        shards: the files of its rows, in order.
+        store: how vectors are kept, see `Store`.
+        projection: the file of a "pca" store, "" without one.
+        runtime: what encoded the last embed run.
+        seed: of the last embed run.
+        options: of the last embed run.
+        versions: of the libraries of the last embed run.
+    """
+
+    models: Annotated[tuple[ModelRef, ...], Meta(min_length=1)]
+    folders: Annotated[tuple[Folder, ...], Meta(min_length=1)]
     shards: tuple[ShardRef, ...] = ()
-    store: str = "float32"
-    projection: str = ""
-    runtime: str = ""
-    seed: int = 0
+    store: Text = "float32"
+    projection: PathText = ""
+    runtime: Text = ""
+    seed: _Seed = 0
     options: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, Text] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _require_file_name(self.projection)
 
     @property
     def dim(self) -> int:
@@ -72,30 +116,39 @@ class Manifest:
 
 
 def save_manifest(index_dir: Path, manifest: Manifest) -> None:
-    document = {"format": FORMAT, "count": manifest.count, **asdict(manifest)}
+    document = {**_MARK, "format": FORMAT, "count": manifest.count, **asdict(manifest)}
     replace_text(index_dir / MANIFEST, json.dumps(document, indent=1) + "\n")
 
 
 def load_manifest(index_dir: Path) -> Manifest:
-    """Raises IndexMissingError if there is no index, IndexUnreadableError if the system does not give its manifest,
-    IndexDamagedError if that cannot be understood."""
+    """Of this format or of format 1.
+
+    Raises IndexMissingError if there is no index, IndexUnreadableError if the system does not give its manifest,
+    IndexNewerError for a later format, and IndexDamagedError if it cannot be understood.
+    """
     path = index_dir / MANIFEST
     try:
-        document = read_json(path)
+        data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise IndexMissingError(
             f"{index_dir}: no index here; make one with: embedlab embed --images-dir FOLDER --out {index_dir}"
         ) from error
     except OSError as error:
         raise IndexUnreadableError(path, error) from error
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
+    if not _is_manifest(data):
+        raise IndexMissingError(f"{index_dir}: no index here: its {MANIFEST} is not one of embedlab")
     try:
-        if (version := typed(document, "format", int)) != FORMAT:
-            raise _damaged(path, f"format {version}, but this embedlab reads format {FORMAT}")
-        return _manifest(document)
-    except (KeyError, TypeError, ValueError, StoreError) as error:
-        raise _damaged(path, f"field {error}") from error
+        text = data.decode("utf-8")
+        version = parse_document(text, _Versioned).format
+        if version > FORMAT:
+            raise IndexNewerError(path, version, FORMAT)
+        manifest = parse_document(text, Manifest) if version == FORMAT else _of_format_1(text)
+        Store.parse(manifest.store)
+    except (ValueError, StoreError) as error:
+        raise IndexDamagedError(
+            f"{path}: not a readable manifest ({error}); restore it, or make a new index in another folder"
+        ) from error
+    return manifest
 
 
 def models_of(index_dir: Path) -> tuple[ModelRef, ...]:
@@ -106,51 +159,77 @@ def models_of(index_dir: Path) -> tuple[ModelRef, ...]:
         return ()
 
 
-def _manifest(document: dict[str, Any]) -> Manifest:
-    """Raises KeyError, TypeError, ValueError and StoreError, which begin with the field's name."""
-    manifest = Manifest(
-        models=tuple(_model(model) for model in typed(document, "models", list)),
-        images_dir=typed(document, "images_dir", str),
-        shards=tuple(_shard(shard) for shard in typed(document, "shards", list)),
-        store=str(Store.parse(typed(document, "store", str))),
-        projection=_file_name(document.get("projection", "")),
-        runtime=typed(document, "runtime", str),
-        seed=natural(document, "seed", most=_LARGEST_SEED),
-        options=typed(document, "options", dict),
-        versions=typed(document, "versions", dict),
+def is_index(folder: Path) -> bool:
+    """Whether a folder holds an index, perhaps a damaged one."""
+    path = folder / MANIFEST
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST_MANIFEST:
+            return False
+        return _is_manifest(path.read_bytes())
+    except OSError:
+        return False
+
+
+def require_own(index_dir: Path) -> None:
+    """Raises NotAnIndexError for a folder that is neither new, nor empty, nor an index."""
+    if is_index(index_dir):
+        return
+    try:
+        entries = sorted(entry.name for entry in index_dir.iterdir())
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        # A run that was killed before it wrote its first manifest leaves the lock and a temporary file.
+        if entry not in (LOCK, *_CLUTTER) and not is_temporary(entry):
+            raise NotAnIndexError(index_dir, entry)
+
+
+def _is_manifest(data: bytes) -> bool:
+    if data.startswith(_START):
+        return True
+    try:
+        document = parse_json(data.decode("utf-8"))
+    except ValueError:
+        return False
+    return isinstance(document, dict) and (document.keys() >= _MARK.keys() or document.keys() >= _OLD_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Versioned:
+    format: Positive
+
+
+@dataclass(frozen=True, slots=True)
+class _Format1:
+    models: Annotated[tuple[ModelRef, ...], Meta(min_length=1)]
+    images_dir: PathText
+    shards: tuple[ShardRef, ...]
+    store: Text
+    runtime: Text
+    seed: _Seed
+    options: dict[str, Any]
+    versions: dict[str, Text]
+    format: Literal[1]
+    projection: PathText = ""
+
+
+def _of_format_1(text: str) -> Manifest:
+    """A folder that was named relatively could be one of several: where it is, is not known. Raises ValueError."""
+    old = parse_document(text, _Format1)
+    absolute = old.images_dir if Path(old.images_dir).is_absolute() else ""
+    return Manifest(
+        models=old.models,
+        folders=(Folder(old.images_dir, absolute),),
+        shards=old.shards,
+        store=old.store,
+        projection=old.projection,
+        runtime=old.runtime,
+        seed=old.seed,
+        options=old.options,
+        versions=old.versions,
     )
-    if not manifest.models:
-        raise ValueError("models is empty")
-    _require_text(manifest.versions.values(), "versions")
-    return manifest
 
 
-def _model(document: Any) -> ModelRef:
-    model = ModelRef(**document)
-    _require_text((model.name, model.fingerprint, model.precision), "models")
-    natural(document, "dim", least=1)
-    return model
-
-
-def _shard(document: Any) -> ShardRef:
-    shard = ShardRef(**document)
-    _require_text((shard.file, shard.sha256), "shards")
-    natural(document, "rows")
-    natural(document, "bytes")
-    _file_name(shard.file)
-    return shard
-
-
-def _file_name(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value or Path(value).name != value:
-        raise ValueError(f"file {value!r:.40} is no file name")
-    return value
-
-
-def _require_text(values: Iterable[Any], key: str) -> None:
-    if not all(isinstance(value, str) for value in values):
-        raise TypeError(f"{key} has a value that is no text")
-
-
-def _damaged(path: Path, reason: str) -> IndexDamagedError:
-    return IndexDamagedError(f"{path}: not a readable manifest ({reason}); delete {path.parent} and run embed again")
+def _require_file_name(name: str) -> None:
+    if Path(name).name != name:
+        raise ValueError(f"{name!a:.40} is not a file name")

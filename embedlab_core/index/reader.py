@@ -1,21 +1,20 @@
 """Reading an index: memory-mapped shards seen as one table."""
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.errors import IndexDamagedError
-from embedlab_core.images.discover import shown_path
+from embedlab_core.index.folders import shown_prefix
 from embedlab_core.index.manifest import Manifest, ShardRef, load_manifest
 from embedlab_core.index.npz import open_npz
-from embedlab_core.index.rows import Rows, Selector
+from embedlab_core.index.rows import Key, Rows, Selector
 from embedlab_core.index.store import Store, decode, project
 
 SHARDS = "shards"
@@ -35,11 +34,14 @@ class IndexReader:
     Vectors come out as float32 unit vectors whatever the store: `blocks` scans what is stored, which for a compressed
     store is near the truth; `exact_blocks` and `vectors` give the whole vectors where they were kept. projection: of a
     "pca" store, float32 (dims, d). column_scale: float32 (d,), what `fused_index` multiplies the columns by.
+    prefixes: what results put before the paths of each folder. folders: where each of them is.
     """
 
     directory: Path
     manifest: Manifest
     shards: tuple[Rows, ...]
+    prefixes: tuple[str, ...]
+    folders: tuple[Path, ...]
     projection: npt.NDArray[np.float32] | None = None
     column_scale: npt.NDArray[np.float32] | None = None
 
@@ -51,7 +53,14 @@ class IndexReader:
         while True:
             try:
                 shards = tuple(open_shard(directory, shard, manifest) for shard in manifest.shards)
-                return cls(directory, manifest, shards, load_projection(directory, manifest))
+                return cls(
+                    directory=directory,
+                    manifest=manifest,
+                    shards=shards,
+                    prefixes=tuple(shown_prefix(folder, directory) for folder in manifest.folders),
+                    folders=tuple(folder.location(directory) for folder in manifest.folders),
+                    projection=load_projection(directory, manifest),
+                )
             except IndexDamagedError:
                 # An embed that ran meanwhile removes the shards that this manifest names, and writes another.
                 latest = load_manifest(directory)
@@ -137,22 +146,29 @@ class IndexReader:
         return vectors if self.column_scale is None else vectors * self.column_scale
 
     def paths(self, rows: npt.NDArray[np.int64]) -> list[str]:
-        """The paths of the given row numbers, as results show them."""
-        relative = np.empty(len(rows), dtype=object)
+        """The paths of the given row numbers, as results show them: what is shown can be opened from here."""
+        return [self.shown(*key) for key in self._keys_of(rows)]
+
+    def files(self, rows: npt.NDArray[np.int64]) -> list[Path]:
+        """Where the images of the given row numbers are."""
+        return [self.folders[folder] / path for folder, path in self._keys_of(rows)]
+
+    @property
+    def keys(self) -> list[Key]:
+        """Of all rows: the number of the folder, and the path in it."""
+        return [key for shard in self.shards for key in shard.keys]
+
+    def shown(self, folder: int, path: str) -> str:
+        """What results call a path in one of the folders."""
+        return self.prefixes[folder] + path
+
+    def _keys_of(self, rows: npt.NDArray[np.int64]) -> list[Key]:
+        keys = np.empty(len(rows), dtype=object)
         for shard, chosen, local in self._locate(rows):
-            relative[chosen] = self._texts(shard.paths[local])
-        return [shown_path(self.manifest.images_dir, path) for path in relative]
-
-    def relative_paths(self) -> list[str]:
-        """The paths of all rows, relative to the images folder."""
-        return [path for shard in self.shards for path in self._texts(shard.paths)]
-
-    def _texts(self, paths: npt.NDArray[np.str_]) -> list[str]:
-        # Python strings of characters that Unicode does not have fail wherever they are used.
-        if paths.size and int(np.ascontiguousarray(paths).view(np.uint32).max()) > sys.maxunicode:
-            raise _damaged(self.directory / SHARDS, "a path has a broken character")
-        texts: list[str] = paths.tolist()
-        return texts
+            found = zip(shard.folders[local].tolist(), shard.paths[local], strict=True)
+            # Not assigned as a list, which NumPy would take for an array of two columns.
+            keys[chosen] = np.fromiter(found, dtype=object, count=len(local))
+        return cast(list[Key], keys.tolist())
 
     def column(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """One column of `Rows`, other than the vectors, for the given row numbers (n,), which are at least one."""
@@ -178,11 +194,6 @@ class IndexReader:
         (path,) = self.paths(np.array([row]))
         return _damaged(self.directory / SHARDS / shard.file, f"the vector of {path} is not of length 1")
 
-    @property
-    def shown_prefix(self) -> str:
-        """What results put before a path that is relative to the images folder."""
-        return shown_path(self.manifest.images_dir, "x").removesuffix("x")
-
     def _locate(
         self, rows: npt.NDArray[np.int64]
     ) -> Iterator[tuple[Rows, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
@@ -205,6 +216,8 @@ def open_shard(directory: Path, shard: ShardRef, manifest: Manifest) -> Rows:
     arrays = open_npz(path)
     try:
         rows = Rows.from_arrays(arrays)
+        if len(rows) and not 0 <= int(rows.folders.min()) <= int(rows.folders.max()) < len(manifest.folders):
+            raise ValueError("a row of a folder that the index does not have")
     except (KeyError, ValueError) as error:
         raise _damaged(path, f"{error}") from error
     try:

@@ -1,14 +1,15 @@
 """skipped.jsonl: the files that an index leaves out, and why. One object a line."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from embedlab_core.documents import parse_json
+from embedlab_core.documents import Natural, PathText, Text, Time, parse_document
 from embedlab_core.errors import IndexDamagedError
-from embedlab_core.images.discover import ImageFile, Skip, shown_path
+from embedlab_core.images.discover import ImageFile, Skip, SkipKind, shown_path
 from embedlab_core.images.quality import Quality, QualityScores
 from embedlab_core.index.files import replace_text
 
@@ -26,44 +27,75 @@ class Excluded:
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """One line of the file. skip.path: as results show it. excluded: for the kind "excluded", with the same path."""
+    """One line of the file.
+
+    Attributes:
+        skip: what was left out; its path is relative to its folder.
+        excluded: for the kind "excluded", of the same file.
+    """
 
     skip: Skip
     excluded: Excluded | None = None
 
 
-def save_skipped(index_dir: Path, images_dir: str, skipped: Iterable[Skip], excluded: Iterable[Excluded]) -> None:
-    """Paths of `skipped` and `excluded` are relative to the images folder. Raises IndexWriteError."""
-    measured = {item.file.path: item for item in excluded}
+def save_skipped(index_dir: Path, skipped: Iterable[Skip], excluded: Iterable[Excluded]) -> None:
+    """Raises IndexWriteError."""
+    found = {(item.file.folder, item.file.path): item for item in excluded}
     lines = []
     for skip in skipped:
-        line: dict[str, Any] = {**asdict(skip), "path": shown_path(images_dir, skip.path)}
-        if item := measured.get(skip.path):
-            quality = {**item.quality.scores._asdict(), "width": item.quality.width, "height": item.quality.height}
-            line |= {"size": item.file.size, "mtime_ns": item.file.mtime_ns, "quality": quality}
+        line: dict[str, Any] = {"folder": skip.folder, "path": skip.path, "reason": skip.reason, "kind": skip.kind}
+        if item := found.get((skip.folder, skip.path)):
+            scores = {name: score for name, score in item.quality.scores._asdict().items() if not math.isnan(score)}
+            measured = _Measured(item.file.size, item.file.mtime_ns, item.quality.width, item.quality.height, scores)
+            line["measured"] = asdict(measured)
         lines.append(json.dumps(line))
     replace_text(index_dir / SKIPPED, "".join(f"{line}\n" for line in lines))
 
 
-def load_skipped(index_dir: Path) -> tuple[SkippedFile, ...]:
-    """In the order of the file; none if there is no such file. Raises IndexDamagedError."""
+def load_skipped(index_dir: Path, given: str) -> tuple[SkippedFile, ...]:
+    """In the order of the file; none if there is no such file.
+
+    given: the first folder of the index, with which paths in lists of format 1 begin. Raises IndexDamagedError.
+    """
     path = index_dir / SKIPPED
     try:
-        return tuple(_parsed(parse_json(line)) for line in path.read_text("utf-8").splitlines())
+        return tuple(_skipped(parse_document(line, _Line), given) for line in path.read_text("utf-8").splitlines())
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexDamagedError(
-            f"{path}: not a readable list of skipped files ({error}); delete it and run embed again"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise IndexDamagedError(f"{path}: not a readable list of skipped files ({error}); run embed again") from error
 
 
-def _parsed(line: dict[str, Any]) -> SkippedFile:
-    # Lists of earlier versions have no kind.
-    skip = Skip(line["path"], line["reason"], line.get("kind", "unreadable"))
-    if skip.kind != "excluded":
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """scores: those that were measured, by name."""
+
+    size: Natural
+    mtime_ns: Time
+    width: Natural
+    height: Natural
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Lists of format 1 have no folder, may have no kind, and their paths begin with that of the folder; what they
+    measured is measured again."""
+
+    path: PathText
+    reason: Text
+    kind: SkipKind = "unreadable"
+    folder: Natural | None = None
+    measured: _Measured | None = None
+
+
+def _skipped(line: _Line, given: str) -> SkippedFile:
+    """given: the folder of an index of format 1."""
+    path = line.path if line.folder is not None else line.path.removeprefix(shown_path(given, "x").removesuffix("x"))
+    skip = Skip(path, line.reason, line.kind, line.folder or 0)
+    if line.measured is None:
         return SkippedFile(skip)
-    quality = dict(line["quality"])
-    width, height = quality.pop("width"), quality.pop("height")
-    file = ImageFile(skip.path, line["size"], line["mtime_ns"])
-    return SkippedFile(skip, Excluded(file, Quality(QualityScores(**quality), width, height)))
+    measured = line.measured
+    scores = QualityScores(*(measured.scores.get(name, math.nan) for name in QualityScores._fields))
+    file = ImageFile(skip.path, measured.size, measured.mtime_ns, skip.folder)
+    return SkippedFile(skip, Excluded(file, Quality(scores, measured.width, measured.height)))

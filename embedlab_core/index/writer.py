@@ -1,7 +1,8 @@
 """Writing an index: append, replace, drop and compact rows so that every moment on disk is a valid index."""
 
 import logging
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,29 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from embedlab_core.errors import IndexDamagedError, IndexMissingError, IndexWriteError, ModelMismatchError, StoreError
+from embedlab_core.errors import (
+    IndexDamagedError,
+    IndexMissingError,
+    IndexUnreadableError,
+    IndexWriteError,
+    ModelMismatchError,
+    StoreError,
+)
 from embedlab_core.index.files import file_sha256, remove_leftovers
-from embedlab_core.index.manifest import MANIFEST, Manifest, ModelRef, ShardRef, load_manifest, save_manifest
-from embedlab_core.index.npz import write_npz
+from embedlab_core.index.folders import reconciled
+from embedlab_core.index.manifest import (
+    LOCK,
+    MANIFEST,
+    Manifest,
+    ModelRef,
+    ShardRef,
+    load_manifest,
+    require_own,
+    save_manifest,
+)
+from embedlab_core.index.npz import open_npz, write_npz
 from embedlab_core.index.reader import PROJECTION_PATTERN, SHARDS, load_projection, open_shard, projection_name
-from embedlab_core.index.rows import Rows
+from embedlab_core.index.rows import Key, Rows
 from embedlab_core.index.skipped import SKIPPED
 from embedlab_core.index.store import Store, fit_projection, recall_of
 from embedlab_core.metrics import METRICS
@@ -39,31 +57,48 @@ SHARD_PATTERN = "[0-9]" * 6 + ".npz"
 
 
 class IndexWriter(AbstractContextManager["IndexWriter"]):
-    """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock.
-
-    Rows of an index that was made of another folder lose their modification times: their paths stand for other files.
-    """
+    """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock."""
 
     def __init__(
-        self, directory: Path, models: tuple[ModelRef, ...], images_dir: str, store: Store | None = None
+        self,
+        directory: Path,
+        models: tuple[ModelRef, ...],
+        folders: Sequence[str],
+        store: Store | None = None,
+        replace_folders: bool = False,
     ) -> None:
-        """store: how vectors are kept from the end of this run on; None for as they are kept now.
+        """Open or start an index; an existing one is not changed yet.
 
-        Raises ModelMismatchError if other models made the index, StoreError if its vectors cannot be stored anew in
-        that way, IndexWriteError if it cannot be locked.
+        folders: of the images, as they were given; `manifest.folders` gives them their numbers. store: how vectors are
+        kept from the end of this run on; None for as they are kept now. replace_folders: let go of folders that the
+        index has and that are not among `folders`; their rows stay until `finish`.
+
+        Raises NotAnIndexError if the folder holds anything else, ModelMismatchError if other models made the index,
+        FoldersDifferError if it is of other folders, StoreError if its vectors cannot be stored anew in that way, and
+        IndexWriteError if it cannot be locked.
         """
         self.directory = directory
+        require_own(directory)
         self._lock = _lock(directory)
         try:
-            self.manifest = _existing(directory, models) or Manifest(models=models, images_dir=images_dir)
+            existing = _existing(directory, models)
+            old = existing.folders if existing else ()
+            found = reconciled(directory, old, folders, replace_folders)
+            self._staying = found.staying
+            self.manifest = replace(existing or Manifest(models=models, folders=found.folders), folders=found.folders)
             self._store = _checked_store(directory, self.manifest, store)
-            _remove_leftovers(directory)
-            self._shards = self._open_intact()
-            moved = Path(self.manifest.images_dir).resolve() != Path(images_dir).resolve()
-            self.manifest = replace(self.manifest, images_dir=images_dir)
-            if moved:
-                self._forget_times()
-            self._paths = {path for rows in self._shards.values() for path in rows.paths.tolist()}
+            self._written = {shard.file for shard in self.manifest.shards} | {self.manifest.projection}
+            stored = self._open_intact(existing)
+            # An index of format 1 that named its folder relatively may have been of another one of this name.
+            timed = all(folder.absolute for folder in old)
+            numbers = np.array(found.numbers, dtype=np.int32)
+            self._shards = {shard: _brought_up(rows, numbers, timed) for shard, rows in stored.items()}
+            self._outdated = {
+                shard
+                for shard in stored
+                if _is_of_format_1(directory / SHARDS / shard.file) or list(numbers) != list(range(len(numbers)))
+            }
+            self._keys = {key for rows in self._shards.values() for key in rows.keys}
         except BaseException:
             self._lock.release()
             raise
@@ -76,25 +111,43 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
     ) -> None:
         self._lock.release()
 
+    def begin(self) -> None:
+        """Mark the folder as an index, remove what killed runs left in it, and write again the rows of an index of
+        format 1, or of folders that have other numbers now."""
+        _remove_leftovers(self.directory)
+        shards = [self._write(rows) if shard in self._outdated else shard for shard, rows in [*self._shards.items()]]
+        self._commit(shards)
+
+    def number_of(self, folder: str) -> int:
+        """The number of a folder, as it was given."""
+        real = os.path.realpath(folder)
+        return [known.absolute for known in self.manifest.folders].index(real)
+
+    @property
+    def leaving(self) -> range:
+        """The numbers of the folders that this run lets go of."""
+        return range(self._staying, len(self.manifest.folders))
+
     @property
     def shards(self) -> tuple[Rows, ...]:
         """The rows in the index now, memory-mapped."""
         return tuple(self._shards.values())
 
     def append(self, rows: Rows) -> None:
-        """Add rows. An older row of the same path is dropped in the same step."""
-        added = set(rows.paths.tolist())
-        kept = self._without(added & self._paths)
+        """Add rows. An older row of the same image is dropped in the same step."""
+        added = set(rows.keys)
+        kept = self._without(added & self._keys)
         self._commit(self._few([*kept, self._write(rows)]))
-        self._paths |= added
+        self._keys |= added
 
-    def drop(self, paths: Collection[str]) -> None:
-        """Remove the rows of these paths."""
-        self._commit(self._without(set(paths)))
-        self._paths -= set(paths)
+    def drop(self, keys: Collection[Key]) -> None:
+        """Remove the rows of these images."""
+        self._commit(self._without(set(keys)))
+        self._keys -= set(keys)
 
     def finish(self, manifest: Manifest) -> float | None:
-        """Store vectors as asked, merge small shards, and save `manifest`, whose shards and store are filled in here.
+        """Store vectors as asked, let go of folders, merge small shards, and save `manifest`, whose folders, shards and
+        store are filled in here.
 
         Returns recall@5 of a compressed store against float32 on (a sample of) the rows that it compressed, or None.
         """
@@ -104,8 +157,17 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         recall = None
         if whole and self._store.kind != "float32":
             recall = recall_of(self._store, sample, projection)
-        self.manifest = replace(manifest, shards=self.manifest.shards, store=str(self._store), projection=name)
-        self._commit([self._join(run, projection) for run in _runs(list(self._shards))])
+        self.manifest = replace(
+            manifest,
+            folders=self.manifest.folders,
+            shards=self.manifest.shards,
+            store=str(self._store),
+            projection=name,
+        )
+        stay = self._without({key for key in self._keys if key[0] in self.leaving})
+        shards = [self._join(run, projection) for run in _runs(stay)]
+        self.manifest = replace(self.manifest, folders=self.manifest.folders[: self._staying])
+        self._commit(shards)
         return recall
 
     def _projection(self, sample: npt.NDArray[np.float32]) -> tuple[str, npt.NDArray[np.float32] | None]:
@@ -117,6 +179,7 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         projection = fit_projection(sample, self._store.dims)
         name = projection_name(projection)
         write_npz(self.directory / name, {"projection": projection})
+        self._written.add(name)
         return name, projection
 
     def _is_stored(self, shard: ShardRef) -> bool:
@@ -131,16 +194,18 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         full = whole if self._store.full else whole[:, :0]
         return replace(rows, vectors=self._store.encode(whole, projection), full=full)
 
-    def _open_intact(self) -> dict[ShardRef, Rows]:
+    def _open_intact(self, manifest: Manifest | None) -> dict[ShardRef, Rows]:
         """Shards whose every byte is as written. The images of a damaged one are embedded again: it is left out."""
-        intact = {}
+        intact: dict[ShardRef, Rows] = {}
+        if manifest is None:
+            return intact
         projected = self._checked_projection()
-        for shard in self.manifest.shards:
+        for shard in manifest.shards:
             path = self.directory / SHARDS / shard.file
             try:
                 if file_sha256(path) != shard.sha256:
                     raise IndexDamagedError(f"{path}: checksum does not match")
-                rows = open_shard(self.directory, shard, self.manifest)
+                rows = open_shard(self.directory, shard, manifest)
                 if rows.vectors.shape[1] != self.manifest.dim and not projected:
                     rows = _unprojected(path, rows)
                 intact[shard] = rows
@@ -148,8 +213,8 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
                 log.warning("%s; its %d images are embedded again", error, shard.rows)
             except OSError as error:
                 raise IndexWriteError(
-                    f"{path}: cannot be read ({error.strerror or error}); make it readable, or delete it to embed "
-                    f"its {shard.rows} images again"
+                    f"{path}: cannot be read ({error.strerror or error}); make it readable, or remove this file to "
+                    f"embed its {shard.rows} images again"
                 ) from error
         return intact
 
@@ -162,21 +227,12 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
             self.manifest = replace(self.manifest, projection="")
             return False
 
-    def _forget_times(self) -> None:
-        if self._shards:
-            self._commit(
-                [
-                    self._write(replace(rows, mtimes=np.full_like(rows.mtimes, _UNKNOWN_TIME)))
-                    for rows in list(self._shards.values())
-                ]
-            )
-
-    def _without(self, paths: set[str]) -> list[ShardRef]:
-        if not paths:
+    def _without(self, keys: set[Key]) -> list[ShardRef]:
+        if not keys:
             return list(self._shards)
         kept = []
         for shard, rows in list(self._shards.items()):
-            stay = ~np.isin(rows.paths, list(paths))
+            stay = np.array([key not in keys for key in rows.keys], dtype=np.bool_)
             if stay.all():
                 kept.append(shard)
             elif stay.any():
@@ -208,6 +264,7 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         path = self.directory / SHARDS / name
         digest = write_npz(path, rows.arrays())
         shard = ShardRef(name, len(rows), path.stat().st_size, digest)
+        self._written.add(name)
         self._shards[shard] = open_shard(self.directory, shard, self.manifest)
         return shard
 
@@ -218,14 +275,27 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         self._shards = {shard: self._shards[shard] for shard in shards}
         named = {shard.file for shard in shards} | {self.manifest.projection}
         for path in [*(self.directory / SHARDS).glob(SHARD_PATTERN), *self.directory.glob(PROJECTION_PATTERN)]:
-            if path.name not in named:
+            if path.name not in named and self._is_ours(path):
                 path.unlink(missing_ok=True)
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether a file was written by embedlab: a name alone does not tell."""
+        if path.name in self._written:
+            return True
+        try:
+            arrays = open_npz(path)
+            if path.parent == self.directory:
+                return projection_name(arrays["projection"]) == path.name
+            Rows.from_arrays(arrays)
+        except (IndexDamagedError, IndexUnreadableError, KeyError, ValueError):
+            return False
+        return True
 
 
 def _lock(directory: Path) -> FileLock:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(directory / ".lock")
+        lock = FileLock(directory / LOCK)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise IndexWriteError(f"{directory}: another embed run is writing this index; wait for it to end") from error
@@ -244,10 +314,19 @@ def _existing(directory: Path, models: tuple[ModelRef, ...]) -> Manifest | None:
     if manifest.models != models:
         made_by, asked = (" + ".join(map(str, refs)) for refs in (manifest.models, models))
         raise ModelMismatchError(
-            f"{directory}: this index was made by {made_by}, not by {asked}; "
-            "choose another folder with --out, or delete this one to embed everything again"
+            f"{directory}: this index was made by {made_by}, not by {asked}; give the index another folder"
         )
     return manifest
+
+
+def _brought_up(rows: Rows, numbers: npt.NDArray[np.int32], timed: bool) -> Rows:
+    """Rows with the numbers that their folders have now. timed: whether their modification times can be trusted."""
+    mtimes = rows.mtimes if timed else np.full_like(rows.mtimes, _UNKNOWN_TIME)
+    return replace(rows, folders=numbers[rows.folders], mtimes=mtimes)
+
+
+def _is_of_format_1(path: Path) -> bool:
+    return "folders" not in open_npz(path)
 
 
 def _next_number(shards_dir: Path) -> int:
@@ -257,7 +336,7 @@ def _next_number(shards_dir: Path) -> int:
 
 def _remove_leftovers(directory: Path) -> None:
     """What killed runs left behind; not what other commands, which need no lock, are about to write."""
-    remove_leftovers(directory / SHARDS, "*")
+    remove_leftovers(directory / SHARDS, SHARD_PATTERN)
     for name in (MANIFEST, PROJECTION_PATTERN, SKIPPED, METRICS):
         remove_leftovers(directory, name)
     remove_leftovers(directory, "*", older=_STALE)
@@ -294,7 +373,7 @@ def _checked_store(directory: Path, manifest: Manifest, store: Store | None) -> 
     if manifest.count and current.kind != "float32" and not current.full:
         raise StoreError(
             f"{directory}: the vectors are stored as {current}, from which {store} cannot be made; "
-            "choose another folder with --out, or delete this one to embed everything again"
+            "give the index another folder to embed everything again"
         )
     return store
 

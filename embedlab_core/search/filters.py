@@ -38,8 +38,7 @@ class Filter:
 def matching(index: IndexReader, pattern: str) -> npt.NDArray[np.bool_]:
     """bool (n,): the images whose path, as results show it, matches a shell pattern; `*` also matches `/`."""
     match = re.compile(fnmatch.translate(pattern)).match
-    prefix = index.shown_prefix
-    found = [match(prefix + path) is not None for path in index.relative_paths()]
+    found = [match(index.shown(*key)) is not None for key in index.keys]
     return np.array(found, dtype=np.bool_)
 
 
