@@ -18,7 +18,7 @@ from embedlab_core.analysis.analyze import DEFAULT_K
 from embedlab_core.analysis.anomalies import AnomalyMethod, nearest_neighbours, raw_scores
 from embedlab_core.analysis.groups import component_labels
 from embedlab_core.analysis.pairs import pairs_at_least
-from embedlab_core.embed import EmbedOptions, embed_folder
+from embedlab_core.embed import EmbedOptions, embed_folders
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import load_model_spec
@@ -101,7 +101,7 @@ def _mixes(
 
 def _embedded(images: Path, out: Path) -> IndexReader:
     encoder = OnnxEncoder(load_model_spec(ROOT / "weights" / "lite"), many=True)
-    embed_folder(str(images), out, Ensemble([encoder]), EmbedOptions())
+    embed_folders([str(images)], out, Ensemble([encoder]), EmbedOptions())
     return IndexReader.open(out)
 
 

@@ -29,7 +29,7 @@ from embedlab_core.analysis.groups import members_of
 from embedlab_core.analysis.pairs import Pairs
 from embedlab_core.analysis.thresholds import limits_of
 from embedlab_core.api import Index
-from embedlab_core.embed import EmbedOptions, embed_folder
+from embedlab_core.embed import EmbedOptions, embed_folders
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import load_model_spec
@@ -48,7 +48,7 @@ def main() -> None:
         folder = Path(work) / "images"
         write_files(folder, held, listed)
         encoder = OnnxEncoder(load_model_spec(ROOT / "weights" / "lite"), many=True)
-        embed_folder(str(folder), Path(work) / "index", Ensemble([encoder]), EmbedOptions())
+        embed_folders([str(folder)], Path(work) / "index", Ensemble([encoder]), EmbedOptions())
         report(Index.open(Path(work) / "index"), listed)
 
 

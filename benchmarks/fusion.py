@@ -11,7 +11,7 @@ from pathlib import Path
 from timing import ROOT
 
 from embedlab_core.api import Index
-from embedlab_core.embed import EmbedOptions, embed_folder
+from embedlab_core.embed import EmbedOptions, embed_folders
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.folders import pull
 from embedlab_core.encoders.open import open_encoder
@@ -26,7 +26,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             index = Path(folder)
             ensemble = Ensemble([open_encoder(pull(backbone), "cpu", "float32", 8) for backbone in backbones])
-            embed_folder(str(ROOT / "assets" / "images"), index, ensemble, EmbedOptions())
+            embed_folders([str(ROOT / "assets" / "images")], index, ensemble, EmbedOptions())
             prompts = precision(index, QuerySet(prompts=list(LABELS["prompts"])), LABELS["prompts"])
             queries = precision(index, QuerySet(str(ROOT / "assets" / "queries")), LABELS["queries"])
             print(f"{' + '.join(backbones):<40} R-precision: prompts {prompts:.3f}, query images {queries:.3f}")

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "tools"))
 
 from embedlab_core import Index
-from embedlab_core.embed import EmbedOptions, embed_folder
+from embedlab_core.embed import EmbedOptions, embed_folders
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.folders import pull
 from embedlab_core.encoders.onnx import OnnxEncoder
@@ -35,7 +35,7 @@ def main() -> None:
     args = parser.parse_args()
     encoder = OnnxEncoder(pull("lite"), many=True)
     with tempfile.TemporaryDirectory() as folder:
-        embed_folder(str(ROOT / "assets" / "images"), Path(folder), Ensemble([encoder]), EmbedOptions())
+        embed_folders([str(ROOT / "assets" / "images")], Path(folder), Ensemble([encoder]), EmbedOptions())
         index = Index.open(folder)
         templates(index)
         composed(index)

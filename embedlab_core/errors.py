@@ -87,11 +87,11 @@ class DuplicatesError(EmbedlabError):
 
 
 class NotAnIndexError(EmbedlabError):
-    """A folder holds other things than an index, so that none is made in it."""
+    """A folder is not an index and holds other things, so that none is made in it either."""
 
     def __init__(self, directory: Path, entry: str) -> None:
         super().__init__(
-            f"{directory}: holds {entry} and is no index of embedlab; give the index a new or an empty folder"
+            f"{directory}: not an index of embedlab (it holds {entry}); give an index, or a new or empty folder for one"
         )
         self.directory = directory
 

@@ -89,7 +89,7 @@ def test_a_copy_of_an_indexed_image_is_excluded_by_its_stored_scores(
 def test_a_folder_of_which_nothing_is_left_is_an_error(images: Path, out: Path, tiny: OnnxEncoder) -> None:
     for seed in range(3):
         (images / f"{seed:03d}.png").unlink()
-    with pytest.raises(ImagesDirError, match=r"none of its 2 images can be taken; .*skipped.jsonl says why"):
+    with pytest.raises(ImagesDirError, match=r"none of the 2 images can be taken; .*skipped.jsonl says why"):
         embed_images(images, out, tiny, exclude_flagged=("blank",))
 
 
@@ -120,6 +120,7 @@ def test_a_damaged_list_is_an_error_for_a_report_and_only_work_for_embed(
 
 
 def test_lists_of_earlier_versions_are_read(tmp_path: Path) -> None:
-    (tmp_path / SKIPPED).write_text(json.dumps({"path": "a.png", "reason": "file cannot be read"}) + "\n")
-    (line,) = load_skipped(tmp_path)
+    (tmp_path / SKIPPED).write_text(json.dumps({"path": "images/a.png", "reason": "file cannot be read"}) + "\n")
+    (line,) = load_skipped(tmp_path, "./images")
+    assert line.skip.path == "a.png"
     assert (line.skip.kind, line.excluded) == ("unreadable", None)

@@ -123,8 +123,8 @@ def save_manifest(index_dir: Path, manifest: Manifest) -> None:
 def load_manifest(index_dir: Path) -> Manifest:
     """Of this format or of format 1.
 
-    Raises IndexMissingError if there is no index, IndexUnreadableError if the system does not give its manifest,
-    IndexNewerError for a later format, and IndexDamagedError if it cannot be understood.
+    Raises IndexMissingError if there is no manifest, NotAnIndexError for one of something else, IndexUnreadableError if
+    the system does not give it, IndexNewerError for a later format, and IndexDamagedError if it cannot be understood.
     """
     path = index_dir / MANIFEST
     try:
@@ -136,7 +136,7 @@ def load_manifest(index_dir: Path) -> Manifest:
     except OSError as error:
         raise IndexUnreadableError(path, error) from error
     if not _is_manifest(data):
-        raise IndexMissingError(f"{index_dir}: no index here: its {MANIFEST} is not one of embedlab")
+        raise NotAnIndexError(index_dir, f"a {MANIFEST} that is not one of embedlab")
     try:
         text = data.decode("utf-8")
         version = parse_document(text, _Versioned).format
@@ -176,7 +176,7 @@ def require_own(index_dir: Path) -> None:
         return
     try:
         entries = sorted(entry.name for entry in index_dir.iterdir())
-    except FileNotFoundError:
+    except OSError:  # It is new, or cannot be written, which whoever writes says.
         return
     for entry in entries:
         # A run that was killed before it wrote its first manifest leaves the lock and a temporary file.

@@ -1,5 +1,6 @@
 """Groups and anomalies as they are reported."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_at_most_all_images_are_listed(tmp_path: Path, count: int, top: int, wan
 
 def test_an_index_without_images_has_no_findings(tmp_path: Path) -> None:
     index = make_index(tmp_path, np.ones((1, 1), np.float32))
-    empty = IndexReader(index.directory, index.manifest, ())
+    empty = replace(index, shards=(), manifest=replace(index.manifest, shards=()))
     assert analyze(empty, 0.92, 0).groups == ()
 
 

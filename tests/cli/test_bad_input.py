@@ -145,7 +145,7 @@ def test_a_folder_of_broken_images_is_an_error_that_says_where_the_reasons_are(
 ) -> None:
     ran = run_cli("embed", "--images-dir", places["broken"], "--out", tmp_path, "--backbone", "tiny", env=tiny_env)
     assert ran.code == 1
-    assert "none of its 2 images can be read" in ran.error
+    assert "none of the 2 images can be read" in ran.error
     assert "skipped.jsonl says why" in ran.error
     assert len((tmp_path / "skipped.jsonl").read_text().splitlines()) == 2
 

@@ -88,7 +88,7 @@ def test_a_broken_link_is_reported(tmp_path: Path) -> None:
         Skip("drive", "link to what is not there"),
         Skip("gone.png", "file cannot be read (No such file or directory)"),
     ]
-    assert result.hidden == {"drive"}
+    assert result.hidden == {(0, "drive")}
 
 
 def test_a_folder_may_be_left_out_by_any_of_its_names(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_files_that_cannot_be_looked_at_are_hidden_not_gone() -> None:
             result = discover(root)
         (root / "listed").chmod(0o755)
     assert [file.path for file in result.files] == ["a.png"]
-    assert result.hidden == {"listed/b.png", "listed/sub"}
+    assert result.hidden == {(0, "listed/b.png"), (0, "listed/sub")}
     assert [skip.path for skip in result.unreadable] == ["listed/b.png", "listed/sub"]
 
 

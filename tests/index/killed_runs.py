@@ -34,7 +34,7 @@ def kill_before(operation: int, out: Path) -> None:
 
 
 def main(model: Path, images: Path, base: Path, root: Path, store: Store | None) -> None:
-    embed.FLUSH_ROWS = 4
+    embed.FLUSH_SECONDS = 0.0
     for operation in itertools.count():
         out = root / f"{operation:03d}"
         if base.exists():

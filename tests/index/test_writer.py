@@ -3,14 +3,16 @@
 import multiprocessing
 import os
 import resource
+import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from embedlab_core.errors import IndexWriteError, ModelMismatchError
-from embedlab_core.index.reader import SHARDS, IndexReader
+from embedlab_core.errors import IndexWriteError, ModelMismatchError, NotAnIndexError
+from embedlab_core.index.npz import write_npz
+from embedlab_core.index.reader import SHARDS, IndexReader, projection_name
 from embedlab_core.index.writer import SHARD_ROWS, IndexWriter
 from tests.support import Vectors, as_ordinary_user, columns, make_rows, open_writer, random_units, unit
 
@@ -64,7 +66,7 @@ def test_dropped_paths_are_gone_and_unknown_ones_are_ignored(tmp_path: Path) -> 
     with open_writer(tmp_path, 4) as writer:
         append(writer, "abc")
         append(writer, "de")
-        writer.drop(["b", "d", "e", "nowhere"])
+        writer.drop([(0, "b"), (0, "d"), (0, "e"), (0, "nowhere"), (1, "a")])
         assert paths(tmp_path) == ["a", "c"]
         append(writer, "b")
     assert paths(tmp_path) == ["a", "c", "b"]
@@ -73,7 +75,7 @@ def test_dropped_paths_are_gone_and_unknown_ones_are_ignored(tmp_path: Path) -> 
 def test_dropping_everything_leaves_an_empty_index(tmp_path: Path) -> None:
     with open_writer(tmp_path, 4) as writer:
         append(writer, "abc")
-        writer.drop(["a", "b", "c"])
+        writer.drop([(0, "a"), (0, "b"), (0, "c")])
         writer.finish(writer.manifest)
     assert len(IndexReader.open(tmp_path)) == 0
     assert shard_files(tmp_path) == []
@@ -203,28 +205,55 @@ def test_a_damaged_shard_is_named_and_left_out_and_no_other(
 def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
     with open_writer(tmp_path, 4) as writer:
         append(writer, "a")
-    for name in (".tmp-123-manifest.json", ".tmp-123-calibration.json", ".tmp-124-calibration.json"):
+    tmp = ".embedlab-tmp"
+    for name in (f"{tmp}-123-manifest.json", f"{tmp}-123-calibration.json", f"{tmp}-124-calibration.json"):
         (tmp_path / name).write_text("{")
-    os.utime(tmp_path / ".tmp-123-calibration.json", (0, 0))
-    (tmp_path / SHARDS / ".tmp-123-000001.npz").write_bytes(b"half")
-    (tmp_path / SHARDS / "000001.npz").write_bytes(b"a shard that no manifest names")
+    os.utime(tmp_path / f"{tmp}-123-calibration.json", (0, 0))
+    (tmp_path / SHARDS / f"{tmp}-123-000001.npz").write_bytes(b"half")
+    # Files that no manifest names.
+    shutil.copy(tmp_path / SHARDS / "000000.npz", tmp_path / SHARDS / "000001.npz")
+    write_npz(tmp_path / projection_name(VECTORS), {"projection": VECTORS})
     with open_writer(tmp_path, 4) as writer:
         writer.finish(writer.manifest)
     # The other calibration may be about to be renamed: that command takes no lock.
-    left = [".lock", ".tmp-124-calibration.json", "manifest.json", "shards"]
+    left = [f"{tmp}-124-calibration.json", ".lock", "manifest.json", "shards"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
     assert shard_files(tmp_path) == ["000000.npz"]
 
 
 def test_files_of_the_user_in_the_folder_are_left_alone(tmp_path: Path) -> None:
-    own = ["notes.txt", ".tmp-mine", "project/.tmp-1-x", "shards/my-data.npz", ".tmp-1-folder/x"]
+    with open_writer(tmp_path, 4) as writer:
+        append(writer, "a")
+    own = ["notes.txt", ".tmp-2020-notes.txt", "project/.embedlab-tmp-1-x", ".embedlab-tmp-1-folder/x"]
+    own += ["shards/my-data.npz", "shards/000007.npz", "projection-0.npz"]
     for name in own:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("mine")
+        os.utime(tmp_path / name, (0, 0))
+    np.savez(tmp_path / SHARDS / "000123.npz", vectors=VECTORS)
     with open_writer(tmp_path, 4) as writer:
         append(writer, "a")
-        writer.drop(["a"])
+        writer.drop([(0, "a")])
+        writer.finish(writer.manifest)
     assert all((tmp_path / name).read_text() == "mine" for name in own)
+    assert np.array_equal(np.load(tmp_path / SHARDS / "000123.npz")["vectors"], VECTORS)
+
+
+@pytest.mark.parametrize("entry", ["manifest.json", "shards/000001.npz", "photo.jpg", ".hidden"])
+def test_no_index_is_made_among_other_files(tmp_path: Path, entry: str) -> None:
+    (tmp_path / entry).parent.mkdir(exist_ok=True)
+    (tmp_path / entry).write_text('{"name": "my app"}')
+    with pytest.raises(NotAnIndexError, match=f"not an index of embedlab .*{Path(entry).parts[0]}"):
+        open_writer(tmp_path, 4)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [Path(entry).name]
+
+
+@pytest.mark.parametrize("entry", [".lock", ".embedlab-tmp-12-manifest.json", ".DS_Store"])
+def test_an_index_is_made_where_a_killed_run_or_a_file_manager_left_something(tmp_path: Path, entry: str) -> None:
+    (tmp_path / entry).touch()
+    with open_writer(tmp_path, 4) as writer:
+        append(writer, "a")
+    assert paths(tmp_path) == ["a"]
 
 
 def _append_with_little_room(directory: Path) -> None:

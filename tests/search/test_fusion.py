@@ -7,7 +7,7 @@ import pytest
 
 from embedlab_core.analysis.analyze import analyze
 from embedlab_core.analysis.duplicates import DuplicateOptions
-from embedlab_core.embed import EmbedOptions, embed_folder
+from embedlab_core.embed import EmbedOptions, embed_folders
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import QueryError
@@ -29,7 +29,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def both(images: Path, tiny: OnnxEncoder, other: OnnxEncoder, tmp_path_factory: pytest.TempPathFactory) -> IndexReader:
     out = tmp_path_factory.mktemp("both")
-    embed_folder(str(images), out, Ensemble([tiny, other]), EmbedOptions())
+    embed_folders([str(images)], out, Ensemble([tiny, other]), EmbedOptions())
     return IndexReader.open(out)
 
 
@@ -50,7 +50,7 @@ def test_an_ensemble_holds_the_vectors_of_its_models_side_by_side(
 
 
 def test_a_single_model_is_left_as_it_is(images: Path, tiny: OnnxEncoder, tmp_path: Path) -> None:
-    embed_folder(str(images), tmp_path, Ensemble([tiny]), EmbedOptions())
+    embed_folders([str(images)], tmp_path, Ensemble([tiny]), EmbedOptions())
     index = IndexReader.open(tmp_path)
     vector = query(images, Ensemble([tiny]))
     assert np.array_equal(fused_queries(index, vector), vector)
@@ -60,7 +60,7 @@ def test_a_single_model_is_left_as_it_is(images: Path, tiny: OnnxEncoder, tmp_pa
 def test_all_weight_on_one_model_ranks_and_scores_as_that_model_alone(
     both: IndexReader, images: Path, tiny: OnnxEncoder, other: OnnxEncoder, tmp_path: Path
 ) -> None:
-    embed_folder(str(images), tmp_path, Ensemble([other]), EmbedOptions())
+    embed_folders([str(images)], tmp_path, Ensemble([other]), EmbedOptions())
     (alone,) = top_k(IndexReader.open(tmp_path), query(images, Ensemble([other])), 20)
     (fused,) = top_k(both, fused_queries(both, query(images, Ensemble([tiny, other])), (0.0, 1.0)), 20)
     assert [hit.path for hit in fused] == [hit.path for hit in alone]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from embedlab_core.api import Index
-from embedlab_core.embed import EmbedOptions, embed_folder
+from embedlab_core.embed import EmbedOptions, embed_folders
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import load_model_spec
@@ -145,7 +145,9 @@ def test_an_index_that_was_moved_answers_with_the_same_paths(index: Path, tmp_pa
 @pytest.mark.parametrize("store", ["int8", "pca:6", "pca:6+full"])
 def test_shares_add_up_to_the_score_in_every_store(tmp_path: Path, tiny: OnnxEncoder, store: str) -> None:
     save_pictures(tmp_path / "images", range(12))
-    embed_folder(str(tmp_path / "images"), tmp_path / "index", Ensemble([tiny]), EmbedOptions(store=Store.parse(store)))
+    embed_folders(
+        [str(tmp_path / "images")], tmp_path / "index", Ensemble([tiny]), EmbedOptions(store=Store.parse(store))
+    )
     result = Index.open(tmp_path / "index").search(
         text=["red", "green"], minus_text="blue", k=5, options=SearchOptions(explain=True)
     )
@@ -155,7 +157,7 @@ def test_shares_add_up_to_the_score_in_every_store(tmp_path: Path, tiny: OnnxEnc
 
 def test_shares_add_up_to_the_fused_score_of_an_ensemble(tmp_path: Path, tiny: OnnxEncoder, other: OnnxEncoder) -> None:
     save_pictures(tmp_path / "images", range(12))
-    embed_folder(str(tmp_path / "images"), tmp_path / "index", Ensemble([tiny, other]), EmbedOptions())
+    embed_folders([str(tmp_path / "images")], tmp_path / "index", Ensemble([tiny, other]), EmbedOptions())
     options = SearchOptions(explain=True, fusion_weights=(3, 1))
     result = Index.open(tmp_path / "index").search(text=["red", "green"], k=5, options=options)
     for hit, explanation in zip(result.hits, result.explanations, strict=True):
