@@ -106,7 +106,7 @@ def test_runs_of_the_real_program_killed_at_random_end_like_an_unbroken_one(tmp_
     assert run_cli(*arguments, "--out", tmp_path / "whole").code == 0
     seconds = time.perf_counter() - started
     program = (
-        "import embedlab_core.embed as e, embedlab_core.cli as c; e.FLUSH_SECONDS = 0.0; c.main(prog_name='embedlab')"
+        "import embedlab_core.embed as e, embedlab_core.cli as c; e.FLUSH_SECONDS = 0; c.main(prog_name='embedlab')"
     )
     chance = random.Random(0)
     for _ in range(5):
