@@ -17,6 +17,7 @@ from embedlab_core.images.decode import DecodedImage, PixelSpec, decode_image
 from embedlab_core.images.discover import ImageFile, Skip
 from embedlab_core.images.phash import phash
 from embedlab_core.images.quality import Quality, QualityFlag, quality_flags, quality_scores
+from embedlab_core.images.read import read_file
 from embedlab_core.index.rows import NOT_CAPTURED, UNKNOWN_PIXELS, Rows
 from embedlab_core.index.skipped import Excluded
 from embedlab_core.index.texts import Texts
@@ -162,7 +163,7 @@ def _read(
     if file.size > _LARGEST_FILE:
         return Skip(file.path, f"{file.size / 2**30:.1f} GiB are too many for a picture", folder=file.folder)
     try:
-        data = (root / file.path).read_bytes()
+        data = read_file(root / file.path)
     except OSError as error:
         return Skip(file.path, f"file cannot be read ({error.strerror or error})", folder=file.folder)
     except MemoryError:

@@ -23,6 +23,7 @@ from embedlab_core.analysis.registration import SIDE, registration
 from embedlab_core.encoders.ensemble import Ensemble, Pixels
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.images.decode import PixelSpec, decode_image, decode_picture
+from embedlab_core.images.read import read_file
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch
 from embedlab_core.search.similarity import cosines
@@ -214,7 +215,7 @@ def _files(index: IndexReader, rows: npt.NDArray[np.int64]) -> list[_File]:
 def _content(file: _File) -> bytes | None:
     """Its bytes; None if it is gone or has changed since it was embedded."""
     try:
-        data = Path(file.path).read_bytes()
+        data = read_file(Path(file.path))
     except OSError:
         return None
     return data if hashlib.sha256(data).digest() == file.digest else None

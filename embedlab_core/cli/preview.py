@@ -5,12 +5,15 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from embedlab_core.images.decode import to_rgb
+from embedlab_core.errors import ImageDecodeError
+from embedlab_core.images.decode import decode_picture
+from embedlab_core.images.read import read_file
 
 Encoder = Callable[[Image.Image], str]
 
@@ -30,13 +33,9 @@ def thumbnails() -> Callable[[str], str]:
         if encode is None:
             return ""
         try:
-            with Image.open(path) as image:
-                image.draft("RGB", (_SIDE, _SIDE))
-                picture = to_rgb(image)
-        except (OSError, ValueError, UnidentifiedImageError):
+            return encode(decode_picture(read_file(Path(path)), _SIDE))
+        except (OSError, ImageDecodeError):
             return ""  # It was there when it was embedded; its path still stands in the table.
-        picture.thumbnail((_SIDE, _SIDE))
-        return encode(picture)
 
     return thumbnail
 

@@ -16,6 +16,7 @@ from embedlab_core.encoders.ensemble import Ensemble, Pixels
 from embedlab_core.errors import ImageDecodeError, QueryError
 from embedlab_core.images.decode import PixelSpec, decode_image
 from embedlab_core.images.discover import Skip, discover, shown_path
+from embedlab_core.images.read import read_file
 from embedlab_core.search.cache import CachedVector, QueryCache
 from embedlab_core.search.templates import averaged, template_prompts
 
@@ -161,7 +162,7 @@ def _templated(
 
 def _read(path: str) -> _File | Skip:
     try:
-        data = Path(path).read_bytes()
+        data = read_file(Path(path))
     except OSError as error:
         return Skip(path, f"file cannot be read ({error.strerror or error})")
     return _File(path, data, hashlib.sha256(data).digest())
