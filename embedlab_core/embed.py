@@ -17,9 +17,12 @@ import embedlab_core
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import ImagesDirError, IndexDamagedError, ManyGoneError, ModelError
 from embedlab_core.images.discover import Discovery, ImageFile, Skip, discover, merged, shown_path
+from embedlab_core.images.formats import others_in_words
+from embedlab_core.images.listed import listed
 from embedlab_core.images.quality import QualityFlag, quality_flags
+from embedlab_core.images.selection import LeftOut, left_out_in_words
 from embedlab_core.index.folders import Folder, check_apart
-from embedlab_core.index.manifest import Manifest
+from embedlab_core.index.manifest import Manifest, is_index
 from embedlab_core.index.rows import Key, Rows
 from embedlab_core.index.skipped import SKIPPED, Excluded, load_skipped, save_skipped
 from embedlab_core.index.store import Store
@@ -49,6 +52,9 @@ class EmbedOptions:
         exclude_flagged: images with one of these flags are left out, also those that an earlier run took in.
         replace: let go of folders that the index has and that are not given now; vectors are reused by content.
         prune: go on where more than half of the index would be dropped.
+        hidden: take also hidden files and folders, see `is_hidden`.
+        exclude: patterns of files and folders that are left out, see `is_excluded`.
+        files: the names of the only files that the index is of, see `listed`; None for all in the folders.
     """
 
     batch_size: int = 8
@@ -59,6 +65,9 @@ class EmbedOptions:
     exclude_flagged: tuple[QualityFlag, ...] = ()
     replace: bool = False
     prune: bool = False
+    hidden: bool = False
+    exclude: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,8 @@ class EmbedReport:
     """What a run did.
 
     count: images in the index after it. encoded: through the model. reused: same content under another name or time.
-    unchanged: not read at all. removed: no longer in the folder. other: files that are not images by name.
+    unchanged: not read at all. removed: no longer in the folder. other: files that are not images by name;
+    other_kinds: those by suffix. left_out: files and folders that were not looked at on purpose, by reason.
     store_recall: recall@5 of the vectors that this run compressed, against float32; None if it compressed none.
     seconds: wall time by stage and "total"; "decode" is summed over the threads.
     """
@@ -79,6 +89,8 @@ class EmbedReport:
     unchanged: int
     removed: int
     other: int
+    other_kinds: Mapping[str, int]
+    left_out: Mapping[LeftOut, int]
     skipped: tuple[Skip, ...]
     store_recall: float | None
     seconds: Mapping[str, float]
@@ -107,7 +119,7 @@ def embed_folders(
     watch = Stopwatch()
     check_apart(folders, index_dir)
     with watch.stage("discover"):
-        found = merged([discover(Path(folder), options.recursive, leave_out=index_dir) for folder in folders])
+        found = _find([Path(folder) for folder in folders], index_dir, options)
     if not found.files:
         raise ImagesDirError(_no_images(folders, found))
     with IndexWriter(index_dir, ensemble.refs, folders, options.store, options.replace) as writer:
@@ -167,7 +179,9 @@ def embed_folders(
             reused=reused,
             unchanged=len(found.files) - len(settled) - len(pending),
             removed=len(gone) + len(leaving),
-            other=found.other,
+            other=found.other.total(),
+            other_kinds=dict(found.other),
+            left_out=dict(found.left_out),
             skipped=tuple(skipped),
             store_recall=recall,
             seconds=watch.seconds(),
@@ -180,6 +194,17 @@ def embed_folders(
             f"{index_dir / SKIPPED} says why"
         )
     return report
+
+
+def _find(folders: Sequence[Path], index_dir: Path, options: EmbedOptions) -> Discovery:
+    if options.files is not None:
+        return listed(folders, options.files, options.exclude)
+    return merged(
+        [
+            discover(folder, options.recursive, index_dir, options.hidden, options.exclude, is_index)
+            for folder in folders
+        ]
+    )
 
 
 class _Buffer:
@@ -283,7 +308,7 @@ def _alike(parts: Iterable[Rows]) -> Iterable[list[Rows]]:
 
 
 def _is_unchanged(file: ImageFile, known: KnownRow | None) -> bool:
-    if known is None:
+    if known is None or not file.is_dated:
         return False
     return (file.size, file.mtime_ns) == (known.rows.sizes[known.row], known.rows.mtimes[known.row])
 
@@ -307,7 +332,7 @@ def _still_excluded(
         row, item = known.get(file.key), before.get(file.key)
         if row and _is_unchanged(file, row):
             quality = row.quality
-        elif item and item.file == file:
+        elif item and file.is_dated and item.file == file:
             quality = item.quality
         else:
             continue
@@ -325,13 +350,7 @@ def _gone(known: Iterable[Key], found: Discovery, skipped: Iterable[Skip]) -> li
     """Images in the index that are no longer there, or no images any more. What cannot be read is not gone."""
     unusable = {(skip.folder, skip.path) for skip in skipped if skip.kind != "unreadable"}
     present = {file.key for file in found.files} - unusable
-    hidden = {(folder, f"{path}/") for folder, path in found.hidden}
-
-    def is_hidden(key: Key) -> bool:
-        folder, path = key
-        return any((folder, f"{parent}/") in hidden for parent in (path, *PurePosixPath(path).parents))
-
-    return [key for key in known if key not in present and not is_hidden(key)]
+    return [key for key in known if key not in present and not found.may_be_there(key)]
 
 
 def _described(manifest: Manifest, ensemble: Ensemble, options: EmbedOptions) -> Manifest:
@@ -358,7 +377,9 @@ def _counts(report: EmbedReport) -> dict[str, object]:
 def _no_images(folders: Sequence[str], found: Discovery) -> str:
     message = f"{' and '.join(folders)}: no images here"
     if found.other:
-        message += f" ({found.other} files of other kinds)"
+        message += f" ({others_in_words(found.other)})"
+    if found.left_out:
+        message += f" ({left_out_in_words(found.left_out)})"
     if found.unreadable:
         message += f" ({found.unreadable[0].path}: {found.unreadable[0].reason})"
     return f"{message}; give the folder that holds them"

@@ -379,7 +379,7 @@ def test_a_folder_without_images_is_an_error_that_counts_the_others(
     with pytest.raises(ImagesDirError, match="images: no images here; give"):
         embed_images(tmp_path / "images", out, tiny)
     (tmp_path / "images" / "a.txt").touch()
-    with pytest.raises(ImagesDirError, match=r"images: no images here \(1 files of other kinds\); give"):
+    with pytest.raises(ImagesDirError, match=r"images: no images here \(1 other: 1 \.txt\); give"):
         embed_images(tmp_path / "images", out, tiny)
     assert not out.exists()
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -11,9 +11,17 @@ from embedlab_core.cli.log import say
 from embedlab_core.cli.options import FilePath, QualityFlagList, printable, quiet_option, reports_errors
 
 if TYPE_CHECKING:
+    from embedlab_core.embed import EmbedReport
     from embedlab_core.encoders.base import Precision
     from embedlab_core.encoders.open import Device
     from embedlab_core.images.quality import QualityFlag
+
+
+def _patterns(context: click.Context, parameter: click.Parameter, patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not pattern.strip("/."):
+            raise click.BadParameter(f"{pattern!r} names nothing in the images folder")
+    return patterns
 
 
 @click.command("embed")
@@ -90,6 +98,32 @@ if TYPE_CHECKING:
     "blurred, tiny, extreme-aspect. A later run without it brings them in.",
 )
 @click.option("--recursive/--no-recursive", default=True, show_default=True, help="Also take images in subfolders.")
+@click.option(
+    "--hidden",
+    is_flag=True,
+    help="Also take what is hidden: files and folders whose names begin with a dot, and folders of deleted files, "
+    "snapshots and thumbnails that systems and photo programs make (#recycle, $RECYCLE.BIN, @eaDir, lost+found, "
+    "__MACOSX and the like).",
+)
+@click.option(
+    "--exclude",
+    metavar="GLOB",
+    multiple=True,
+    callback=_patterns,
+    help="Leave out files and folders that match, with all that is in the folders; repeat it for more. A pattern "
+    "without a slash is for names, in any folder: '*_edited.jpg', thumbs. With a slash it is for the path from the "
+    "images folder on: 2019/raw, /thumbs, '*/raw'. With a slash at its end it is for folders only. * and ? match no "
+    "slash; ** stands for any folders between.",
+)
+@click.option(
+    "--files",
+    "files",
+    type=click.File("rb"),
+    metavar="LIST",
+    help="Embed only the files that LIST names; - is standard input. One a line, or ended by NUL as `find -print0` "
+    "writes them; relative to the current directory; all in the images folder. Each is tried, whatever its suffix, "
+    "hidden or not. The index is of these files: images of an earlier run that LIST does not name are dropped.",
+)
 @quiet_option
 @reports_errors
 def command(
@@ -106,6 +140,9 @@ def command(
     recursive: bool,
     replace: bool,
     prune: bool,
+    hidden: bool,
+    exclude: tuple[str, ...],
+    files: BinaryIO | None,
     quiet: bool,
 ) -> None:
     """Embed a folder of images into an index.
@@ -117,6 +154,7 @@ def command(
     from embedlab_core.encoders.ensemble import Ensemble
     from embedlab_core.encoders.folders import resolve_backbones
     from embedlab_core.encoders.open import default_batch_size, open_encoder
+    from embedlab_core.images.listed import names_in
     from embedlab_core.index.manifest import models_of
     from embedlab_core.index.store import Store
 
@@ -124,7 +162,10 @@ def command(
     batch = batch_size or default_batch_size(device)
     ensemble = Ensemble([open_encoder(spec, device, precision, batch) for spec in specs])
     kept = None if store is None else Store.parse(store)
-    options = EmbedOptions(batch, workers, recursive, seed, kept, exclude_flagged, replace, prune)
+    names = None if files is None else names_in(files.read())
+    options = EmbedOptions(
+        batch, workers, recursive, seed, kept, exclude_flagged, replace, prune, hidden, exclude, names
+    )
     # None where it is closed.
     hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
     with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=hidden, show_pos=True) as bar:
@@ -145,3 +186,22 @@ def command(
             f"{len(report.skipped)} skipped, {report.other} other files; {report.seconds['total']:.2f} s, "
             f"{report.images_per_second:.1f} images/s"
         )
+        if passed_over := _passed_over(report, exclude):
+            say(printable(passed_over))
+
+
+def _passed_over(report: "EmbedReport", exclude: tuple[str, ...]) -> str:
+    """One line on the files that were not tried; "" if there are none."""
+    from embedlab_core.images.formats import others_in_words
+    from embedlab_core.images.selection import left_out_in_words
+
+    parts = []
+    if report.other_kinds:
+        parts.append(others_in_words(report.other_kinds))
+    if report.left_out:
+        parts.append(left_out_in_words(report.left_out))
+    if "hidden" in report.left_out:
+        parts.append("--hidden takes what is hidden")
+    if exclude and "excluded" not in report.left_out:
+        parts.append("--exclude matches nothing")
+    return "; ".join(parts)

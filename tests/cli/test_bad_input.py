@@ -115,7 +115,7 @@ def test_wrong_usage_is_told_in_one_line_and_exits_with_2(
         ("embed --images-dir {nowhere} --out {out} --backbone tiny", "{nowhere}: no such folder"),
         ("embed --images-dir {file} --out {out} --backbone tiny", "file.txt: not a folder"),
         ("embed --images-dir {empty} --out {out} --backbone tiny", "{empty}: no images here"),
-        ("embed --images-dir {text_only} --out {out} --backbone tiny", "no images here (1 files of other kinds)"),
+        ("embed --images-dir {text_only} --out {out} --backbone tiny", "no images here (1 other: 1 .txt)"),
         ("embed --images-dir {images} --out {file} --backbone tiny", "file.txt: cannot be written"),
         ("embed --images-dir {images} --out {cut_manifest} --backbone tiny", "manifest.json: not a readable manifest"),
     ],
