@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Literal, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from embedlab_core.errors import ImageDecodeError
+from embedlab_core.images.raw import FULL_SIZE, is_raw, open_raw
 
 ResizeMode = Literal["squash", "shortest", "longest"]
 Interpolation = Literal["bilinear", "bicubic"]
@@ -100,7 +102,7 @@ def decode_image(data: bytes, spec: PixelSpec) -> DecodedImage:
     Raises ImageDecodeError with the reason; its path is filled in by the caller, which knows it.
     """
     with _decode_errors(data), _open(data) as image:
-        width, height = image.size
+        width, height = image.info.get(FULL_SIZE, image.size)
         resized = _RESIZE[spec.resize](_upright(image, spec.size), spec)
         if _orientation(image) in _QUARTER_TURNED:
             width, height = height, width
@@ -132,6 +134,8 @@ def _decode_errors(data: bytes) -> Iterator[None]:
 
 
 def _open(data: bytes) -> Image.Image:
+    if is_raw(data):
+        return open_raw(data)
     try:
         return Image.open(io.BytesIO(data))
     except Image.DecompressionBombError:
@@ -247,14 +251,14 @@ def _reason(data: bytes, error: Exception) -> str:
 
 @cache
 def _prepare() -> None:
-    """HEIC needs a plugin, installed with the extra `heic`; AVIF is Pillow's own.
+    """HEIC needs a plugin, and so does JPEG XL, whose plugin comes with the extra `jxl`; AVIF is Pillow's own.
 
     Pillow warns on odd metadata and on large images; neither changes the pixels, and a batch has no use for them. The
     filter is set once: `catch_warnings` for each image would let warnings through where several threads decode.
     """
     warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)\.")
-    try:
-        import pillow_heif
-    except ImportError:
-        return
+    import pillow_heif
+
     cast(Callable[[], None], pillow_heif.register_heif_opener)()
+    if find_spec("pillow_jxl"):
+        import pillow_jxl  # noqa: F401  Importing it is what registers it.

@@ -101,7 +101,8 @@ def test_all_that_is_named_is_taken_whatever_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "left"), [("*.png", ["sub/b.jpg"]), ("sub", ["a.png"]), ("sub/", ["a.png"]), ("b.jpg/", ["a.png", "sub/b.jpg"])]
+    ("pattern", "left"),
+    [("*.png", ["sub/b.jpg"]), ("sub", ["a.png"]), ("sub/", ["a.png"]), ("b.jpg/", ["a.png", "sub/b.jpg"])],
 )
 def test_patterns_leave_out_what_is_listed(tmp_path: Path, pattern: str, left: list[str]) -> None:
     put(tmp_path, "a.png", "sub/b.jpg")
