@@ -167,8 +167,8 @@ def command(
         batch, workers, recursive, seed, kept, exclude_flagged, replace, prune, hidden, exclude, names
     )
     # None where it is closed.
-    hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
-    with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=hidden, show_pos=True) as bar:
+    silent = quiet or sys.stderr is None or not sys.stderr.isatty()
+    with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=silent, show_pos=True) as bar:
 
         def show(done: int, total: int) -> None:
             bar.length = total

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from embedlab_core.errors import ImagesDirError
-from embedlab_core.images.discover import IMAGE_SUFFIXES, Skip, discover, shown_path
-from tests.support import as_ordinary_user
+from embedlab_core.images.discover import ImageFile, Skip, discover, merged, shown_path
+from embedlab_core.images.formats import IMAGE_SUFFIXES
+from embedlab_core.index.manifest import is_index
+from tests.support import as_ordinary_user, make_index, random_units
 
 
 def put(root: Path, *paths: str) -> None:
@@ -41,13 +43,126 @@ def test_a_suffix_counts_in_any_case(tmp_path: Path, suffix: str) -> None:
 def test_other_files_are_counted_and_hidden_ones_with_them(tmp_path: Path) -> None:
     put(tmp_path, "a.png", "notes.txt", ".hidden", "noextension", ".png", "a.png.bak", "sub/x.json")
     assert found(tmp_path) == ["a.png"]
-    assert discover(tmp_path).other == 6
-    assert discover(tmp_path, recursive=False).other == 5
+    assert discover(tmp_path).other == {".txt": 1, "": 1, ".bak": 1, ".json": 1}
+    assert discover(tmp_path).left_out == {"hidden": 2}
+    assert discover(tmp_path, recursive=False).other == {".txt": 1, "": 1, ".bak": 1}
 
 
-def test_hidden_images_and_folders_are_taken(tmp_path: Path) -> None:
-    put(tmp_path, ".a.png", ".cache/b.png")
-    assert found(tmp_path) == [".a.png", ".cache/b.png"]
+def test_kinds_are_counted_in_any_case(tmp_path: Path) -> None:
+    put(tmp_path, "a.MOV", "b.mov", "sub/c.Mov", "d.tar.gz")
+    assert discover(tmp_path).other == {".mov": 3, ".gz": 1}
+
+
+HIDDEN = [
+    *("#recycle/a.png", ".Trashes/501/a.png", ".trash/a.png", ".Trash-1000/files/a.png", "$RECYCLE.BIN/S-1/a.png"),
+    *("@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg", "#snapshot/daily/a.png", ".thumbnails/a.png", ".git/a.png"),
+    *("__MACOSX/._a.png", "lost+found/a.png", "System Volume Information/a.png", "._a.png", ".a.png"),
+    *("sub/@EADIR/a.png", "sub/.a.png"),
+]
+
+
+def test_hidden_files_and_folders_are_left_out_and_counted(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "sub/b.png", *HIDDEN)
+    result = discover(tmp_path)
+    assert [file.path for file in result.files] == ["a.png", "sub/b.png"]
+    assert result.left_out == {"hidden": len(HIDDEN)}
+
+
+def test_hidden_files_and_folders_are_taken_on_request(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", *HIDDEN)
+    result = discover(tmp_path, hidden=True)
+    assert [file.path for file in result.files] == sorted(["a.png", *HIDDEN])
+    assert result.left_out == {}
+
+
+@pytest.mark.parametrize("name", [".photos", "#recycle", "A.photoslibrary"])
+def test_the_images_folder_itself_may_have_a_hidden_name(tmp_path: Path, name: str) -> None:
+    put(tmp_path, f"{name}/originals/a.png", f"{name}/.hidden/b.png")
+    assert found(tmp_path / name) == ["originals/a.png"]
+
+
+def test_of_a_photo_library_the_originals_are_taken(tmp_path: Path) -> None:
+    put(tmp_path, "A.photoslibrary/originals/0/a.heic", "A.photoslibrary/resources/derivatives/a.jpg")
+    assert found(tmp_path) == ["A.photoslibrary/originals/0/a.heic"]
+    assert found(tmp_path / "A.photoslibrary") == ["originals/0/a.heic"]
+
+
+def test_a_folder_with_a_hidden_name_and_another_one_is_listed_under_the_other(tmp_path: Path) -> None:
+    put(tmp_path, "photos/a.png")
+    (tmp_path / ".link").symlink_to(tmp_path / "photos")
+    assert found(tmp_path) == ["photos/a.png"]
+
+
+def test_what_matches_a_pattern_is_left_out_and_a_folder_that_does_is_not_entered(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "b.gif", "2019/raw/c.png", "2019/raw/d.png", "2020/raw/e.png", "raw/f.png", "2019/g.txt")
+    (tmp_path / "raw" / "locked").mkdir(mode=0)
+    result = discover(tmp_path, exclude=["*.gif", "*/raw", "*.txt", "/raw"])
+    assert [file.path for file in result.files] == ["a.png"]
+    assert result.left_out == {"excluded": 5}
+    assert not result.other
+    assert not result.unreadable
+
+
+def test_patterns_and_names_of_either_unicode_form_match(tmp_path: Path) -> None:
+    composed, decomposed = "M\u00fcller", "Mu\u0308ller"
+    put(tmp_path, f"{decomposed}/a.png", f"sub/{decomposed}.png", "b.png")
+    for pattern in (composed, decomposed):
+        assert [file.path for file in discover(tmp_path, exclude=[pattern, f"sub/{pattern}*"]).files] == ["b.png"]
+
+
+def test_a_pattern_is_for_hidden_names_too(tmp_path: Path) -> None:
+    put(tmp_path, ".a/b.png", "c.png")
+    assert [file.path for file in discover(tmp_path, hidden=True, exclude=[".*"]).files] == ["c.png"]
+
+
+def test_what_is_excluded_needs_no_right_to_be_looked_at(tmp_path: Path) -> None:
+    put(tmp_path, "a.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "gone.png").symlink_to("nowhere")
+    result = discover(tmp_path, exclude=["loop.*", "gone.*"])
+    assert result.left_out == {"excluded": 2}
+    assert not result.unreadable
+    assert not result.unseen
+
+
+def test_indexes_are_not_looked_into(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "album/manifest.json", "album/b.png", "new/plot.png", "old/plot.png", "old/shards/x.png")
+    (tmp_path / "old" / "manifest.json").write_text('{"format": 1, "models": [], "images_dir": ".", "shards": []}')
+    make_index(tmp_path / "new" / "index", random_units(2, 4))
+    put(tmp_path, "new/index/curves/roc.png", "new/index/report.png")
+    result = discover(tmp_path, is_index=is_index)
+    assert [file.path for file in result.files] == ["a.png", "album/b.png", "new/plot.png"]
+    assert result.left_out == {"index": 2}
+    assert [file.path for file in discover(tmp_path / "old", is_index=is_index).files] == ["plot.png", "shards/x.png"]
+
+
+@pytest.mark.parametrize(
+    ("time", "kept", "is_dated"),
+    [
+        (2**63 - 2, 2**63 - 2, True),
+        (2**63 - 1, 2**63 - 1, False),
+        (2**63, 2**63 - 1, False),
+        (9_246_000_000 * 10**9, 2**63 - 1, False),
+        (0, 0, True),
+        (-1, -1, True),
+    ],
+)
+def test_times_that_an_index_cannot_hold_are_clamped(tmp_path: Path, time: int, kept: int, is_dated: bool) -> None:
+    put(tmp_path, "a.png")
+    os.utime(tmp_path / "a.png", ns=(time, time))
+    if (tmp_path / "a.png").stat().st_mtime_ns != time:
+        pytest.skip("this file system has no such times")
+    (file,) = discover(tmp_path).files
+    assert (file.mtime_ns, file.is_dated) == (kept, is_dated)
+
+
+@pytest.mark.parametrize("time", [-(2**63) - 1, -(2**63), -(2**63) + 1, -(2**80)])
+def test_times_before_1678_are_clamped(time: int) -> None:
+    """Few file systems hold them, but those of networks tell what they like."""
+    fields = list(Path().stat())
+    status = os.stat_result(fields[:10], {"st_mtime_ns": time})
+    file = ImageFile.of("a.png", status)
+    assert (file.mtime_ns, file.is_dated) == (-(2**63) + 1, False)
 
 
 def test_size_and_time_are_those_of_the_file(tmp_path: Path) -> None:
@@ -88,7 +203,12 @@ def test_a_broken_link_is_reported(tmp_path: Path) -> None:
         Skip("drive", "link to what is not there"),
         Skip("gone.png", "file cannot be read (No such file or directory)"),
     ]
-    assert result.hidden == {(0, "drive")}
+    assert result.unseen == {(0, "drive")}
+    assert result.may_be_there((0, "drive"))
+    assert result.may_be_there((0, "drive/sub/a.png"))
+    assert not result.may_be_there((0, "drive2/a.png"))
+    assert not result.may_be_there((1, "drive/a.png"))
+    assert not result.may_be_there((0, "gone.png"))
 
 
 def test_a_folder_may_be_left_out_by_any_of_its_names(tmp_path: Path) -> None:
@@ -135,8 +255,20 @@ def test_files_that_cannot_be_looked_at_are_hidden_not_gone() -> None:
             result = discover(root)
         (root / "listed").chmod(0o755)
     assert [file.path for file in result.files] == ["a.png"]
-    assert result.hidden == {(0, "listed/b.png"), (0, "listed/sub")}
+    assert result.unseen == {(0, "listed/b.png"), (0, "listed/sub")}
     assert [skip.path for skip in result.unreadable] == ["listed/b.png", "listed/sub"]
+
+
+def test_of_an_images_folder_that_cannot_be_read_everything_may_be_there() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        put(root, "a.png")
+        root.chmod(0)
+        with as_ordinary_user():
+            result = discover(root)
+        root.chmod(0o755)
+    assert result.unreadable == [Skip(".", "folder cannot be read (Permission denied)")]
+    assert result.may_be_there((0, "a.png"))
 
 
 def test_file_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
@@ -157,6 +289,19 @@ def test_a_file_in_place_of_the_folder_is_an_error_that_names_it(tmp_path: Path)
     put(tmp_path, "a.png")
     with pytest.raises(ImagesDirError, match=r"a\.png: not a folder"):
         discover(tmp_path / "a.png")
+
+
+def test_what_is_in_several_folders_is_one_discovery_with_numbers(tmp_path: Path) -> None:
+    put(tmp_path, "one/b.png", "one/c.mov", "two/a.png", "two/d.MOV", "two/.e.png")
+    (tmp_path / "two" / "loop.png").symlink_to("loop.png")
+    whole = merged([discover(tmp_path / "one"), discover(tmp_path / "two")])
+    assert [file.key for file in whole.files] == [(0, "b.png"), (1, "a.png")]
+    assert (whole.other, whole.left_out) == ({".mov": 2}, {"hidden": 1})
+    assert [(skip.folder, skip.path) for skip in whole.unreadable] == [(1, "loop.png")]
+    assert whole.unseen == {(1, "loop.png")}
+    turned = whole.numbered([5, 2])
+    assert [file.key for file in turned.files] == [(2, "a.png"), (5, "b.png")]
+    assert (turned.other, turned.left_out, turned.unseen) == (whole.other, whole.left_out, {(2, "loop.png")})
 
 
 def test_an_empty_folder_has_nothing(tmp_path: Path) -> None:

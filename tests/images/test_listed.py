@@ -21,8 +21,7 @@ def put(root: Path, *paths: str) -> None:
 
 
 def of(root: Path, *names: str | Path, exclude: tuple[str, ...] = ()) -> Discovery:
-    (found,) = listed([root], [str(name) for name in names], exclude)
-    return found
+    return listed([root], [str(name) for name in names], exclude)
 
 
 def paths(found: Discovery) -> list[str]:
@@ -130,7 +129,7 @@ def test_what_cannot_be_taken_is_named(tmp_path: Path) -> None:
         Skip("no/where.png", "no such file"),
         Skip("pipe.png", "not a regular file"),
     ]
-    assert found.unseen == {"loop"}
+    assert found.unseen == {(0, "loop")}
 
 
 def test_a_file_in_a_locked_folder_is_unseen_not_gone() -> None:
@@ -143,7 +142,7 @@ def test_a_file_in_a_locked_folder_is_unseen_not_gone() -> None:
             found = of(root, root / "locked" / "b.png")
         (root / "locked").chmod(0o755)
     assert found.unreadable == [Skip("locked/b.png", "cannot be looked at (Permission denied)")]
-    assert found.may_be_there("locked/b.png")
+    assert found.may_be_there((0, "locked/b.png"))
 
 
 def test_a_file_is_taken_once(tmp_path: Path) -> None:
@@ -154,11 +153,17 @@ def test_a_file_is_taken_once(tmp_path: Path) -> None:
 
 def test_of_several_folders_each_has_its_own_files(tmp_path: Path) -> None:
     put(tmp_path, "one/a.png", "two/b.png", "c.png")
-    names = [str(tmp_path / name) for name in ("two/b.png", "c.png", "one/a.png")]
-    one, two = listed([tmp_path / "one", tmp_path / "two"], names)
-    assert (paths(one), paths(two)) == (["a.png"], ["b.png"])
+    names = [str(tmp_path / name) for name in ("two/b.png", "two/gone.png", "two/loop.png", "c.png", "one/a.png")]
+    (tmp_path / "two" / "loop.png").symlink_to("loop.png")
+    found = listed([tmp_path / "one", tmp_path / "two"], names)
+    assert [file.key for file in found.files] == [(0, "a.png"), (1, "b.png")]
     reason = f"does not lie in {tmp_path / 'one'} or {tmp_path / 'two'}"
-    assert (one.unreadable, two.unreadable) == ([Skip((tmp_path / "c.png").as_posix(), reason)], [])
+    assert found.unreadable == [
+        Skip((tmp_path / "c.png").as_posix(), reason),
+        Skip("gone.png", "no such file", folder=1),
+        Skip("loop.png", "cannot be looked at (Too many levels of symbolic links)", folder=1),
+    ]
+    assert found.unseen == {(1, "loop.png")}
 
 
 def test_a_missing_images_folder_is_an_error(tmp_path: Path) -> None:
