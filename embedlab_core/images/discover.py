@@ -166,13 +166,14 @@ def discover(
         if prefix and is_index(folder):
             found.left_out["index"] += 1
             continue
+        within = folder.name
         for entry in entries:
             path = prefix + entry.name
             status = _status(entry)
             is_folder = isinstance(status, os.stat_result) and stat.S_ISDIR(status.st_mode)
             if is_folder and not recursive:
                 continue
-            if not hidden and is_hidden(entry.name, folder.name):
+            if not hidden and is_hidden(entry.name, within):
                 found.left_out["hidden"] += 1
             elif is_excluded(path, is_folder, exclude):
                 found.left_out["excluded"] += 1

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 
 _PLAIN = ".png .apng .jpg .jpeg .jpe .jfif .mpo .webp .bmp .dib .gif .tif .tiff .heic .heif .hif .avif"
 _RARER = ".jp2 .j2k .j2c .jpc .jpf .jpx .tga .ico .ppm .pgm .pbm .pnm .qoi .pcx .sgi .dds"
@@ -37,7 +36,9 @@ def readable_suffixes() -> frozenset[str]:
 
 def suffix_of(name: str) -> str:
     """The suffix of a file's name in lower case, with the dot; "" if it has none, as ".png" has none."""
-    return Path(name).suffix.lower()
+    # Path(name).suffix takes five times as long, for every file of a folder.
+    stem, _, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if suffix and stem.strip(".") else ""
 
 
 def is_image_name(name: str) -> bool:

@@ -18,8 +18,9 @@ FULL_SIZE = "full size"
 
 # Previews with a shorter longer side are thumbnails: models and quality scores see more than they show.
 _LEAST_PREVIEW = 512
-# Pillow's limit for other pictures. Developing takes some 5 bytes a pixel of the sensor.
-_MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+# Medium format has 150 million. Developing takes some 6 bytes a pixel of the sensor beside the file, and is done one
+# file at a time.
+_MOST_PIXELS = 180_000_000
 _developing = threading.Lock()
 
 # Fujifilm, Panasonic, Olympus, Minolta. Canon's CRW and CR3 say so later.

@@ -80,7 +80,15 @@ def test_raw_and_jpeg_xl_are_pictures_where_their_libraries_are() -> None:
 
 @pytest.mark.parametrize(
     ("name", "suffix"),
-    [("a.MOV", ".mov"), ("a.tar.gz", ".gz"), (".bashrc", ""), ("README", ""), ("a.JPG.txt", ".txt")],
+    [
+        ("a.MOV", ".mov"),
+        ("a.tar.gz", ".gz"),
+        (".bashrc", ""),
+        ("README", ""),
+        ("a.", ""),
+        ("..png", ""),
+        ("a.JPG.txt", ".txt"),
+    ],
 )
 def test_the_kind_of_a_file_is_its_suffix(name: str, suffix: str) -> None:
     assert suffix_of(name) == suffix

@@ -1,5 +1,6 @@
 """RAW files: the camera's own preview where it is of use, else the developed sensor data, upright."""
 
+import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -130,6 +131,16 @@ def test_sensor_data_are_told_from_ordinary_pictures() -> None:
 def test_a_damaged_raw_file_says_what_it_is(start: bytes) -> None:
     with pytest.raises(ImageDecodeError, match=r"^damaged RAW file, or one of an unknown camera \("):
         decoded(start + b"\0" * 2000)
+
+
+def test_a_sensor_of_too_many_pixels_is_refused_by_name() -> None:
+    data = make_dng(quarters(*_SENSOR))
+    for tag, side, absurd in ((256, _SENSOR[0], 20_000), (257, _SENSOR[1], 10_000)):
+        entry = struct.pack("<HHII", tag, 4, 1, side)
+        assert entry in data
+        data = data.replace(entry, struct.pack("<HHII", tag, 4, 1, absurd))
+    with pytest.raises(ImageDecodeError, match=r"too many pixels to be a photograph \(20000 x 10000\)"):
+        decoded(data)
 
 
 def test_a_raw_file_cut_short_is_damaged() -> None:
