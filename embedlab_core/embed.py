@@ -121,7 +121,7 @@ def embed_folders(
     with watch.stage("discover"):
         found = _find([Path(folder) for folder in folders], index_dir, options)
     if not found.files:
-        raise ImagesDirError(_no_images(folders, found))
+        raise ImagesDirError(_no_images(folders, found, options))
     with IndexWriter(index_dir, ensemble.refs, folders, options.store, options.replace) as writer:
         found = found.numbered([writer.number_of(folder) for folder in folders])
         known = {key: KnownRow(rows, row) for rows in writer.shards for row, key in enumerate(rows.keys)}
@@ -374,12 +374,15 @@ def _counts(report: EmbedReport) -> dict[str, object]:
     return {**counts, "skipped": len(report.skipped)}
 
 
-def _no_images(folders: Sequence[str], found: Discovery) -> str:
-    message = f"{' and '.join(folders)}: no images here"
+def _no_images(folders: Sequence[str], found: Discovery, options: EmbedOptions) -> str:
+    what = "no images here" if options.files is None else "the list names no file in here"
+    message = f"{' and '.join(folders)}: {what}"
     if found.other:
         message += f" ({others_in_words(found.other)})"
     if found.left_out:
         message += f" ({left_out_in_words(found.left_out)})"
     if found.unreadable:
         message += f" ({found.unreadable[0].path}: {found.unreadable[0].reason})"
-    return f"{message}; give the folder that holds them"
+    if options.files is None:
+        message += "; give the folder that holds them"
+    return message
