@@ -121,7 +121,7 @@ def _patterns(context: click.Context, parameter: click.Parameter, patterns: tupl
     type=click.File("rb"),
     metavar="LIST",
     help="Embed only the files that LIST names; - is standard input. One a line, or ended by NUL as `find -print0` "
-    "writes them; relative to the current directory; all in the images folder. Each is tried, whatever its suffix, "
+    "writes them; relative to the current directory; all in the images folders. Each is tried, whatever its suffix, "
     "hidden or not. The index is of these files: images of an earlier run that LIST does not name are dropped.",
 )
 @quiet_option
