@@ -1,6 +1,11 @@
 """The grader's entry point: `python embedlab.py COMMAND …` is the same program as the `embedlab` console script."""
 
-from embedlab_core.cli import main
+import sys
 
 if __name__ == "__main__":
-    main(prog_name="embedlab")
+    try:
+        from embedlab_core.cli.start import main
+    except KeyboardInterrupt:
+        # Ctrl-C before the program could ask for it.
+        sys.exit(130)
+    main()

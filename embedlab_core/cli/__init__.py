@@ -1,49 +1,12 @@
 """The command line: parse options, call the library, print. No logic lives here."""
 
-import importlib
-import io
-import sys
-
-import click
-
-import embedlab_core
-
-_COMMANDS = (
-    "embed",
-    "search",
-    "analyze",
-    "label",
-    "quality",
-    "calibrate",
-    "check",
-    "mark",
-    "dedupe",
-    "models",
-    "bench",
-)
+from typing import Any
 
 
-class _LazyGroup(click.Group):
-    """Imports a command's module only when it runs or its help is shown, so that none pays for another's imports."""
+def __getattr__(name: str) -> Any:
+    """`main`, the program's group of commands, is imported when it is asked for: `cli.start` comes before Click."""
+    if name == "main":
+        from embedlab_core.cli.program import main
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        command = importlib.import_module(f"embedlab_core.cli.{name}").command
-        assert isinstance(command, click.Command)
-        return command
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(embedlab_core.__version__, package_name="embedlab")
-def main() -> None:
-    """Turn a folder of images into an index that can be searched and checked.
-
-    Results go to stdout; logs, progress and warnings go to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
-    """
-    # A console that cannot show every character, such as most on Windows, gets escapes in place of a traceback.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        return main
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,6 @@
 
 import errno
 import functools
-import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from embedlab_core.cli.hints import hint
-from embedlab_core.cli.log import Failure, LogHandler, log_format_option
+from embedlab_core.cli.log import Failure, all_lines_alike, log_format_option, say
+from embedlab_core.cli.stop import Stopped, stopping
 from embedlab_core.errors import EmbedlabError
 
 P = ParamSpec("P")
@@ -84,24 +84,23 @@ def printable(text: str) -> str:
 
 
 def reports_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn an EmbedlabError into one line on stderr and exit code 1, and library warnings into lines on stderr; take
-    --log-format, which says how these look."""
+    """Turn an EmbedlabError into one line on stderr and exit code 1, a signal into one line and its exit code, and
+    library warnings into lines on stderr; take --log-format, which says how these look."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        logger = logging.getLogger("embedlab_core")
-        handler = LogHandler(printable)
-        logger.addHandler(handler)
-        try:
-            return function(*args, **kwargs)
-        except EmbedlabError as error:
-            raise Failure(printable(hint(error))) from error
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # Click ends quietly: whoever read the results has gone.
-            # What the system refuses where the library knows nothing better to say: a name that is too long.
-            raise Failure(printable(f"{error.filename or 'system'}: {error.strerror or error}")) from error
-        finally:
-            logger.removeHandler(handler)
+        with stopping(), all_lines_alike(printable):
+            try:
+                return function(*args, **kwargs)
+            except EmbedlabError as error:
+                raise Failure(printable(hint(error))) from error
+            except Stopped as stopped:
+                say(printable(str(stopped)), "error")
+                raise click.exceptions.Exit(stopped.exit_code) from None
+            except OSError as error:
+                if error.errno == errno.EPIPE:
+                    raise  # Click ends quietly: whoever read the results has gone.
+                # What the system refuses where the library knows nothing better to say: a name that is too long.
+                raise Failure(printable(f"{error.filename or 'system'}: {error.strerror or error}")) from error
 
     return log_format_option(run)
