@@ -1,7 +1,6 @@
 """embedlab embed"""
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -9,6 +8,8 @@ import click
 
 from embedlab_core.cli.log import say
 from embedlab_core.cli.options import FilePath, QualityFlagList, printable, quiet_option, reports_errors
+from embedlab_core.cli.progress import ProgressBar
+from embedlab_core.cli.stop import Stopped
 
 if TYPE_CHECKING:
     from embedlab_core.embed import EmbedReport
@@ -166,15 +167,12 @@ def command(
     options = EmbedOptions(
         batch, workers, recursive, seed, kept, exclude_flagged, replace, prune, hidden, exclude, names
     )
-    # None where it is closed.
-    silent = quiet or sys.stderr is None or not sys.stderr.isatty()
-    with click.progressbar(length=0, label="embedding", file=sys.stderr, hidden=silent, show_pos=True) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.length = total
-            bar.update(done - bar.pos)
-
-        report = embed_folders([*map(str, images_dirs)], out, ensemble, options, show)
+    with ProgressBar("embedding", quiet) as bar:
+        try:
+            report = embed_folders([*map(str, images_dirs)], out, ensemble, options, bar)
+        except Stopped as stopped:
+            stopped.safe = _what_is_safe(out, bar.left)
+            raise
     if report.store_recall is not None and not quiet:
         say(f"compressed vectors: recall@5 {report.store_recall:.3f} against float32")
     for skip in report.skipped:
@@ -205,3 +203,16 @@ def _passed_over(report: "EmbedReport", exclude: tuple[str, ...]) -> str:
     if exclude and "excluded" not in report.left_out:
         parts.append("--exclude matches nothing")
     return "; ".join(parts)
+
+
+def _what_is_safe(out: Path, left: int | None) -> str:
+    """left: images that were still to do; None if that was not yet known."""
+    from embedlab_core.errors import EmbedlabError
+    from embedlab_core.index.manifest import load_manifest
+
+    try:
+        count = load_manifest(out).count
+    except EmbedlabError:
+        return f"nothing is in {out} yet; the same command begins again"
+    to_do = "" if left is None else f", {left:,} are still to do"
+    return f"{count:,} images are safe in {out}{to_do}; the same command goes on from there"

@@ -8,6 +8,7 @@ Within a command the signal becomes an exception, so that what is begun is finis
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -92,12 +93,13 @@ def _imports(frame: FrameType | None) -> bool:
 
 
 def _raise_again(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Where Python cannot pass an exception on, in a destructor or a callback from C, it prints it and forgets it."""
+    """Where Python cannot pass an exception on, in a destructor or a callback from C, it prints it and forgets it: the
+    signal has to come again when that is over."""
 
     def raise_again(unraisable: Any) -> None:
         if isinstance(unraisable.exc_value, Stopped):
             _handle(_raise)
-            signal.raise_signal(unraisable.exc_value.number)
+            threading.Timer(0.01, signal.raise_signal, [unraisable.exc_value.number]).start()
         else:
             hook(unraisable)
 
