@@ -224,11 +224,12 @@ class _Buffer:
             self.flush()
 
     def flush(self) -> None:
-        rows, self._rows = self._rows, []
-        if rows:
+        if self._rows:
             with self._watch.stage("write"):
-                for alike in _alike(rows):
+                for alike in _alike(self._rows):
                     self._writer.append(Rows.concatenate(alike))
+            # Not sooner: what a run was writing when it was stopped, it writes before it ends.
+            self._rows = []
         self._written = time.monotonic()
 
 

@@ -65,16 +65,21 @@ class Lines:
 
 
 class Failure(click.ClickException):
-    """A failed command: one line on stderr and an exit code."""
+    """A failed command: one line on stderr, exit code 1."""
 
-    def __init__(self, message: str, exit_code: int = 1) -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
         # Click shows it when the context of the command is gone.
         self._line = formatted(message, "error", "Error: ", current_lines().as_json)
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(self._line, err=True)
+
+
+class WrongUsage(Failure):
+    """One line on stderr, exit code 2."""
+
+    exit_code = click.UsageError.exit_code
 
 
 @contextmanager
@@ -85,7 +90,7 @@ def usage_as_asked() -> Iterator[None]:
     except click.UsageError as error:
         if not current_lines().as_json:
             raise
-        raise Failure(error.format_message(), error.exit_code) from error
+        raise WrongUsage(error.format_message()) from error
 
 
 @contextmanager

@@ -134,11 +134,11 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         return tuple(self._shards.values())
 
     def append(self, rows: Rows) -> None:
-        """Add rows. An older row of the same image is dropped in the same step."""
+        """Add rows. An older row of the same image is dropped in the same step. An interrupted call can be repeated."""
         added = set(rows.keys)
         kept = self._without(added & self._keys)
-        self._commit(self._few([*kept, self._write(rows)]))
         self._keys |= added
+        self._commit(self._few([*kept, self._write(rows)]))
 
     def drop(self, keys: Collection[Key]) -> None:
         """Remove the rows of these images."""
@@ -229,9 +229,10 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
 
     def _without(self, keys: set[Key]) -> list[ShardRef]:
         if not keys:
-            return list(self._shards)
+            return list(self.manifest.shards)
         kept = []
-        for shard, rows in list(self._shards.items()):
+        for shard in self.manifest.shards:
+            rows = self._shards[shard]
             stay = np.array([key not in keys for key in rows.keys], dtype=np.bool_)
             if stay.all():
                 kept.append(shard)

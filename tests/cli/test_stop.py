@@ -17,7 +17,7 @@ import pytest
 from embedlab_core.cli.stop import Stopped, stopping
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.index.reader import IndexReader
-from tests.support import ROOT, Ran, columns, embed_images, run_python, save_pictures
+from tests.support import ROOT, Ran, columns, embed_images, picture, run_python, save_pictures, vectors_of
 
 Env = dict[str, str]
 
@@ -215,6 +215,80 @@ def test_the_handlers_of_a_caller_come_back() -> None:
         signal.raise_signal(signal.SIGTERM)
     assert stopped.value.exit_code == 143
     assert {number: signal.getsignal(number) for number in CODES} == before
+
+
+# Embeds six images, into copies of an index if it is there, in one process after another: batches of three, each
+# written at once. The first process gets a signal before its first operation on a file of the index, and one before
+# each that follows; the next before its second, and so on, until one gets through. Prints the images done and the
+# images in the index of each.
+AT_OPERATION = """
+import itertools, os, shutil, signal, sys
+from pathlib import Path
+from embedlab_core import embed
+from embedlab_core.cli.stop import Stopped, stopping
+from embedlab_core.encoders.onnx import OnnxEncoder
+from embedlab_core.encoders.spec import load_model_spec
+from embedlab_core.index.manifest import load_manifest, models_of
+from tests.support import embed_images
+model, images, base, root = map(Path, sys.argv[1:])
+embed.FLUSH_SECONDS = 0
+for operation in itertools.count():
+    out, done = root / str(operation), 0
+    if base.exists():
+        shutil.copytree(base, out)
+    if os.fork() == 0:
+        left = itertools.count(operation, -1)
+        def watch(event, arguments):
+            changes = event in {"os.rename", "os.remove", "os.mkdir"}
+            changes |= event == "open" and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
+            if changes and os.fspath(arguments[0]).startswith(str(out)) and next(left) <= 0:
+                signal.raise_signal(signal.SIGTERM)
+        def show(now, total):
+            global done
+            done = now
+        sys.addaudithook(watch)
+        try:
+            with stopping():
+                embed_images(images, out, OnnxEncoder(load_model_spec(model)), show, batch_size=3, workers=1)
+        except Stopped:
+            print(done, load_manifest(out).count if models_of(out) else 0, flush=True)
+            os._exit(1)
+        os._exit(0)
+    if os.wait()[1] == 0:
+        break
+"""
+
+
+def test_a_run_stopped_while_it_writes_writes_all_that_is_encoded(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    save_pictures(tmp_path / "images", range(6))
+    ran = run_python("-c", AT_OPERATION, tiny.spec.folder, tmp_path / "images", tmp_path / "none", tmp_path / "runs")
+    assert (ran.code, ran.stderr) == (0, "")
+    stopped = [tuple(map(int, line.split())) for line in ran.stdout.splitlines()]
+    # Before the first images are encoded; while they are written; while the last are; at the end.
+    assert sorted(set(stopped)) == [(0, 0), (0, 3), (3, 6), (6, 6)]
+    assert stopped == sorted(stopped)
+    assert stopped.count((3, 6)) >= 4
+    for out in (tmp_path / "runs").iterdir():
+        report = embed_images(tmp_path / "images", out, tiny)
+        assert (report.count, len(columns(IndexReader.open(out)))) == (6, 6)
+
+
+def test_a_run_stopped_while_it_replaces_rows_has_each_once(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    images = tmp_path / "images"
+    save_pictures(images, range(6))
+    embed_images(images, tmp_path / "base", tiny)
+    for seed in (1, 2, 4, 5):
+        picture(100 + seed).save(images / f"{seed:03d}.png")
+    ran = run_python("-c", AT_OPERATION, tiny.spec.folder, images, tmp_path / "base", tmp_path / "runs")
+    assert (ran.code, ran.stderr) == (0, "")
+    stopped = [tuple(map(int, line.split())) for line in ran.stdout.splitlines()]
+    assert {count for _, count in stopped} == {6}
+    assert {done for done, _ in stopped} == {0, 3, 4}
+    embed_images(images, tmp_path / "whole", tiny)
+    for out in (tmp_path / "runs").iterdir():
+        assert len(columns(IndexReader.open(out))) == 6
+        embed_images(images, out, tiny)
+        assert vectors_of(out) == vectors_of(tmp_path / "whole")
 
 
 class _Dying:
