@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from embedlab_core.index.files import temporary_path
+from embedlab_core.errors import IndexWriteError
+from embedlab_core.index.files import replace_text
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,7 @@ def save_metrics(
 ) -> None:
     """Replace metrics.json in one step, so that a reader never sees half of it.
 
-    Unlike the index it is not flushed to disk, which would cost a search more than its ranking; and where it cannot be
-    written (a read-only index), the command has still done its work.
+    Where it cannot be written (a read-only index, a full disk), the command has still done its work.
     """
     document = {
         "command": command,
@@ -69,12 +69,10 @@ def save_metrics(
         "seconds": dict(seconds),
     }
     path = index_dir / METRICS
-    temporary = temporary_path(path)
     try:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        log.debug("%s: not written (%s)", path, error)
+        replace_text(path, json.dumps(document, indent=1) + "\n", durable=False)
+    except IndexWriteError as error:
+        log.debug("%s", error)
 
 
 def _peak_memory_mb() -> float | None:

@@ -16,10 +16,11 @@ _TEMPORARY_PREFIX = ".embedlab-tmp-"
 _TEMPORARY = re.compile(re.escape(_TEMPORARY_PREFIX) + r"\d+-.+", re.DOTALL)
 
 
-def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> str:
+def replace_file(path: Path, write: Callable[[IO[bytes]], object], *, durable: bool = True) -> str:
     """Call `write` on a temporary file beside `path`, flush it to disk, rename it to `path`, and return its sha256.
 
-    A process killed at any moment leaves the old file or the new one. Raises IndexWriteError.
+    A process killed at any moment leaves the old file or the new one. durable: so does a machine that loses its power;
+    waiting for the disk costs more than a search does. Raises IndexWriteError.
     """
     temporary = temporary_path(path)
     try:
@@ -27,7 +28,8 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> str:
         with temporary.open("w+b") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         temporary.replace(path)
@@ -63,9 +65,9 @@ def remove_leftovers(folder: Path, name: str, older: float = 0.0) -> None:
             _discard(path)
 
 
-def replace_text(path: Path, text: str) -> str:
+def replace_text(path: Path, text: str, *, durable: bool = True) -> str:
     """`replace_file` for UTF-8 text; names that are not valid Unicode keep their bytes."""
-    return replace_file(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")))
+    return replace_file(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")), durable=durable)
 
 
 def file_sha256(path: Path) -> str:

@@ -67,8 +67,15 @@ class QueryCache:
             connection.execute(_SCHEMA)
         except sqlite3.Error:
             connection.close()
+            self._remove_if_empty()
             raise
         return contextlib.closing(connection)
+
+    def _remove_if_empty(self) -> None:
+        """What a full disk leaves of a new database."""
+        with contextlib.suppress(OSError):
+            if self._path.is_file() and self._path.stat().st_size == 0:
+                self._path.unlink()
 
 
 @contextlib.contextmanager
