@@ -15,7 +15,7 @@ import numpy as np
 
 import embedlab_core
 from embedlab_core.encoders.ensemble import Ensemble
-from embedlab_core.errors import ImagesDirError, IndexDamagedError, ManyGoneError, ModelError
+from embedlab_core.errors import ImagesDirError, IndexDamagedError, ManyGoneError, ModelError, StoreError
 from embedlab_core.images.discover import Discovery, ImageFile, Skip, discover, merged, shown_path
 from embedlab_core.images.formats import others_in_words
 from embedlab_core.images.listed import listed
@@ -26,7 +26,7 @@ from embedlab_core.index.manifest import Manifest, is_index
 from embedlab_core.index.rows import Key, Rows
 from embedlab_core.index.skipped import SKIPPED, Excluded, load_skipped, save_skipped
 from embedlab_core.index.store import Store
-from embedlab_core.index.writer import SHARD_ROWS, IndexWriter
+from embedlab_core.index.writer import SHARD_ROWS, IndexWriter, is_whole
 from embedlab_core.metrics import Stopwatch, save_metrics
 from embedlab_core.pipeline import KnownRow, batches, encode_batch, read_outcomes
 
@@ -55,6 +55,7 @@ class EmbedOptions:
         hidden: take also hidden files and folders, see `is_hidden`.
         exclude: patterns of files and folders that are left out, see `is_excluded`.
         files: the names of the only files that the index is of, see `listed`; None for all in the folders.
+        refit: encode images again whose whole vectors were not kept, so that a "pca" store is fitted to all of them.
     """
 
     batch_size: int = 8
@@ -68,6 +69,7 @@ class EmbedOptions:
     hidden: bool = False
     exclude: tuple[str, ...] = ()
     files: tuple[str, ...] | None = None
+    refit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class EmbedReport:
     unchanged: not read at all. removed: no longer in the folder. other: files that are not images by name;
     other_kinds: those by suffix. left_out: files and folders that were not looked at on purpose, by reason.
     store_recall: recall@5 of the vectors that this run compressed, against float32; None if it compressed none.
+    outgrown: the images that a "pca" store was fitted to, where the index has grown by half since and only `refit` can
+    fit it to all; else None.
     seconds: wall time by stage and "total"; "decode" is summed over the threads.
     """
 
@@ -93,6 +97,7 @@ class EmbedReport:
     left_out: Mapping[LeftOut, int]
     skipped: tuple[Skip, ...]
     store_recall: float | None
+    outgrown: int | None
     seconds: Mapping[str, float]
 
     @property
@@ -123,18 +128,22 @@ def embed_folders(
     if not found.files:
         raise ImagesDirError(_no_images(folders, found, options))
     with IndexWriter(index_dir, ensemble.refs, folders, options.store, options.replace) as writer:
+        if options.refit and writer.store.kind != "pca":
+            raise StoreError(f"{index_dir}: the store {writer.store} is not fitted to images; only pca:N is")
         found = found.numbered([writer.number_of(folder) for folder in folders])
         known = {key: KnownRow(rows, row) for rows in writer.shards for row, key in enumerate(rows.keys)}
         leaving = {key for key in known if key[0] in writer.leaving}
         excluded = _still_excluded(found, known, _excluded_before(index_dir, writer.manifest), options)
         settled = {item.file.key for item in excluded}
-        changed = [file for file in found.files if not _is_unchanged(file, known.get(file.key))]
+        usable = [rows for rows in writer.shards if not options.refit or is_whole(rows, writer.manifest.dim)]
+        trusted = {key: known[key] for rows in usable for key in rows.keys} if options.refit else known
+        changed = [file for file in found.files if not _is_unchanged(file, trusted.get(file.key))]
         pending = [file for file in changed if file.key not in settled]
         if not options.prune:
             gone = _gone(known.keys() - leaving, found, [])
             _refuse_many_gone(index_dir, writer.manifest.folders, gone, known, pending)
         writer.begin()
-        made = _Made(pending, writer.shards if pending else ())
+        made = _Made(pending, usable if pending else ())
         outcomes = read_outcomes(
             [Path(folder.absolute) for folder in writer.manifest.folders],
             pending,
@@ -184,6 +193,7 @@ def embed_folders(
             left_out=dict(found.left_out),
             skipped=tuple(skipped),
             store_recall=recall,
+            outgrown=writer.manifest.fitted if writer.outgrown else None,
             seconds=watch.seconds(),
         )
         save_metrics(index_dir, "embed", _counts(report), report.seconds, report.images_per_second)

@@ -89,6 +89,12 @@ def _patterns(context: click.Context, parameter: click.Parameter, patterns: tupl
     help="How vectors are kept: float32, float16, int8 or pca:N; the last three with +full to keep float32 beside them "
     "for exact ranking.  [default: as the index is, else float32]",
 )
+@click.option(
+    "--refit",
+    is_flag=True,
+    help="Fit the store pca:N to all images that are here now, encoding again those whose whole vectors were not kept. "
+    "With +full this needs no option: it is done whenever the index has grown by half.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed, recorded.")
 @click.option(
     "--exclude-flagged",
@@ -136,6 +142,7 @@ def command(
     batch_size: int | None,
     workers: int,
     store: str | None,
+    refit: bool,
     seed: int,
     exclude_flagged: "tuple[QualityFlag, ...]",
     recursive: bool,
@@ -165,7 +172,7 @@ def command(
     kept = None if store is None else Store.parse(store)
     names = None if files is None else names_in(files.read())
     options = EmbedOptions(
-        batch, workers, recursive, seed, kept, exclude_flagged, replace, prune, hidden, exclude, names
+        batch, workers, recursive, seed, kept, exclude_flagged, replace, prune, hidden, exclude, names, refit
     )
     with ProgressBar("embedding", quiet) as bar:
         try:
@@ -175,6 +182,13 @@ def command(
             raise
     if report.store_recall is not None and not quiet:
         say(f"compressed vectors: recall@5 {report.store_recall:.3f} against float32")
+    if report.outgrown is not None:
+        say(
+            f"the store was fitted to {report.outgrown:,} of these {report.count:,} images and finds the others less "
+            "well; --refit encodes all of them again and fits it anew",
+            "warning",
+            "Warning: ",
+        )
     for skip in report.skipped:
         say(f"skipped: {printable(skip.path)}: {skip.reason}", "warning")
     if not quiet:

@@ -83,6 +83,7 @@ class Manifest:
         shards: the files of its rows, in order.
         store: how vectors are kept, see `Store`.
         projection: the file of a "pca" store, "" without one.
+        fitted: the images that it was fitted to; 0 where an older embedlab did not say.
         runtime: what encoded the last embed run.
         seed: of the last embed run.
         options: of the last embed run.
@@ -94,6 +95,7 @@ class Manifest:
     shards: tuple[ShardRef, ...] = ()
     store: Text = "float32"
     projection: PathText = ""
+    fitted: Natural = 0
     runtime: Text = ""
     seed: _Seed = 0
     options: dict[str, Any] = field(default_factory=dict)

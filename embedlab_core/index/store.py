@@ -12,6 +12,12 @@ from embedlab_core.errors import StoreError
 Vectors = npt.NDArray[np.float32]
 Kind = Literal["float32", "float16", "int8", "pca"]
 
+# An index that has grown by half since its projection was fitted gets a new one.
+_OUTGROWN = 1.5
+# Rows that are projected together. BLAS takes other paths for other numbers of rows, which round in other ways: always
+# the same number, the last block filled up, gives a vector the same bits whatever run it was added in.
+_PROJECTED = 256
+
 _INT8_MAX = 127
 _RECALL_K = 5
 _RECALL_QUERIES = 1000
@@ -65,8 +71,14 @@ def decode(stored: npt.NDArray[Any]) -> Vectors:
 
 
 def project(vectors: Vectors, projection: Vectors) -> Vectors:
-    """float32 (n, d) -> float32 (n, dims), unit length again."""
-    return _unit(vectors @ projection.T)
+    """float32 (n, d) -> float32 (n, dims), unit length again. A row's result does not depend on the others."""
+    projected = np.empty((len(vectors), len(projection)), np.float32)
+    for start in range(0, len(vectors), _PROJECTED):
+        rows = vectors[start : start + _PROJECTED]
+        block = np.zeros((_PROJECTED, vectors.shape[1]), np.float32)
+        block[: len(rows)] = rows
+        projected[start : start + len(rows)] = (block @ projection.T)[: len(rows)]
+    return _unit(projected)
 
 
 def fit_projection(vectors: Vectors, dims: int) -> Vectors:
@@ -77,6 +89,11 @@ def fit_projection(vectors: Vectors, dims: int) -> Vectors:
     second_moment = vectors.T.astype(np.float64) @ vectors
     _, directions = np.linalg.eigh(second_moment)
     return np.ascontiguousarray(directions[:, ::-1][:, :dims].T.astype(np.float32))
+
+
+def is_outgrown(fitted: int, count: int) -> bool:
+    """Whether a projection that was fitted to `fitted` images no longer stands for `count` of them."""
+    return count >= _OUTGROWN * fitted
 
 
 def recall_of(store: Store, vectors: Vectors, projection: Vectors | None) -> float:

@@ -37,7 +37,7 @@ from embedlab_core.index.npz import open_npz, write_npz
 from embedlab_core.index.reader import PROJECTION_PATTERN, SHARDS, load_projection, open_shard, projection_name
 from embedlab_core.index.rows import Key, Rows
 from embedlab_core.index.skipped import SKIPPED
-from embedlab_core.index.store import Store, fit_projection, recall_of
+from embedlab_core.index.store import Store, fit_projection, is_outgrown, recall_of
 from embedlab_core.metrics import METRICS
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
             found = reconciled(directory, old, folders, replace_folders)
             self._staying = found.staying
             self.manifest = replace(existing or Manifest(models=models, folders=found.folders), folders=found.folders)
-            self._store = _checked_store(directory, self.manifest, store)
+            self.store = _checked_store(directory, self.manifest, store)
             self._written = {shard.file for shard in self.manifest.shards} | {self.manifest.projection}
             stored = self._open_intact(existing)
             # An index of format 1 that named its folder relatively may have been of another one of this name.
@@ -98,6 +98,7 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
                 for shard in stored
                 if _is_of_format_1(directory / SHARDS / shard.file) or list(numbers) != list(range(len(numbers)))
             }
+            self._refitted = False
             self._keys = {key for rows in self._shards.values() for key in rows.keys}
         except BaseException:
             self._lock.release()
@@ -151,48 +152,61 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
 
         Returns recall@5 of a compressed store against float32 on (a sample of) the rows that it compressed, or None.
         """
-        whole = [shard for shard in self._shards if not self._is_stored(shard)]
-        sample = _sample([self._shards[shard] for shard in whole], self.manifest.dim)
-        name, projection = self._projection(sample)
+        stay = self._without({key for key in self._keys if key[0] in self.leaving})
+        name, projection, fitted = self._projection([self._shards[shard] for shard in stay])
+        # The codes of another projection do not go with this one.
+        self._refitted = name != self.manifest.projection
         recall = None
-        if whole and self._store.kind != "float32":
-            recall = recall_of(self._store, sample, projection)
+        whole = [self._shards[shard] for shard in stay if not self._is_stored(shard)]
+        if whole and self.store.kind != "float32":
+            recall = recall_of(self.store, _sample(whole, self.manifest.dim), projection)
         self.manifest = replace(
             manifest,
             folders=self.manifest.folders,
             shards=self.manifest.shards,
-            store=str(self._store),
+            store=str(self.store),
             projection=name,
+            fitted=fitted,
         )
-        stay = self._without({key for key in self._keys if key[0] in self.leaving})
         shards = [self._join(run, projection) for run in _runs(stay)]
         self.manifest = replace(self.manifest, folders=self.manifest.folders[: self._staying])
         self._commit(shards)
         return recall
 
-    def _projection(self, sample: npt.NDArray[np.float32]) -> tuple[str, npt.NDArray[np.float32] | None]:
-        """That of the index if it has one, else one fitted to `sample`, in a file beside the old one."""
-        if self._store.kind != "pca":
-            return "", None
-        if self.manifest.store == str(self._store) and self.manifest.projection:
-            return self.manifest.projection, load_projection(self.directory, self.manifest)
-        projection = fit_projection(sample, self._store.dims)
+    @property
+    def outgrown(self) -> bool:
+        """Whether the projection of a "pca" store was fitted to far fewer images than there are now. Where whole
+        vectors are kept, `finish` fits a new one; elsewhere every image has to be encoded again first."""
+        return self.store.kind == "pca" and is_outgrown(self.manifest.fitted, self.manifest.count)
+
+    def _projection(self, parts: list[Rows]) -> tuple[str, npt.NDArray[np.float32] | None, int]:
+        """The file of the projection, the projection, and how many images it was fitted to: that of the index while it
+        serves, else one fitted to all the rows, in a file beside the old one."""
+        if self.store.kind != "pca":
+            return "", None, 0
+        count = sum(map(len, parts))
+        stored = sum(len(rows) for rows in parts if not is_whole(rows, self.manifest.dim))
+        name, fitted = self.manifest.projection, self.manifest.fitted
+        if self.manifest.store == str(self.store) and name and (stored or not is_outgrown(fitted, count)):
+            return name, load_projection(self.directory, self.manifest), fitted or stored
+        projection = fit_projection(_sample(parts, self.manifest.dim), self.store.dims)
         name = projection_name(projection)
         write_npz(self.directory / name, {"projection": projection})
         self._written.add(name)
-        return name, projection
+        return name, projection, count
 
     def _is_stored(self, shard: ShardRef) -> bool:
         dim = self.manifest.dim
-        return self._layout(shard) == (self._store.width(dim), self._store.dtype, dim if self._store.full else 0)
+        layout = (self.store.width(dim), self.store.dtype, dim if self.store.full else 0)
+        return not self._refitted and self._layout(shard) == layout
 
     def _stored(self, shard: ShardRef, projection: npt.NDArray[np.float32] | None) -> Rows:
         rows = self._shards[shard]
         if self._is_stored(shard):
             return rows
         whole = rows.whole()
-        full = whole if self._store.full else whole[:, :0]
-        return replace(rows, vectors=self._store.encode(whole, projection), full=full)
+        full = whole if self.store.full else whole[:, :0]
+        return replace(rows, vectors=self.store.encode(whole, projection), full=full)
 
     def _open_intact(self, manifest: Manifest | None) -> dict[ShardRef, Rows]:
         """Shards whose every byte is as written. The images of a damaged one are embedded again: it is left out."""
@@ -379,8 +393,15 @@ def _checked_store(directory: Path, manifest: Manifest, store: Store | None) -> 
     return store
 
 
-def _sample(parts: list[Rows], dim: int) -> npt.NDArray[np.float32]:
-    """Whole vectors (n, d) of at most SAMPLE_ROWS rows, evenly spaced."""
-    total = sum(len(rows) for rows in parts)
-    step = max(1, -(-total // SAMPLE_ROWS))
-    return np.concatenate([np.empty((0, dim), np.float32), *(rows.whole()[::step] for rows in parts)])
+def is_whole(rows: Rows, dim: int) -> bool:
+    """Whether rows have their float32 vectors of `dim` columns, beside their codes or in their place."""
+    whole = rows.whole()
+    return whole.shape[1] == dim and whole.dtype == np.float32
+
+
+def _sample(parts: Sequence[Rows], dim: int) -> npt.NDArray[np.float32]:
+    """Whole vectors (n, d) of at most SAMPLE_ROWS rows, evenly spaced in the order of their keys: it does not depend on
+    the runs that the rows came in."""
+    places = sorted((key, part, row) for part, rows in enumerate(parts) for row, key in enumerate(rows.keys))
+    chosen = places[:: max(1, -(-len(places) // SAMPLE_ROWS))]
+    return np.array([parts[part].whole()[row] for _, part, row in chosen], np.float32).reshape(-1, dim)

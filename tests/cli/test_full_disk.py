@@ -24,7 +24,7 @@ def run_without_room(*arguments: str, env: Env) -> Ran:
         text=True,
         timeout=60,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),  # noqa: PLW1509
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
     )
     return Ran(done.returncode, done.stdout, done.stderr)
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedlab_core.analysis.thresholds import limits_of
+from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import IndexDamagedError, StoreError
 from embedlab_core.index.manifest import Manifest, ModelRef
 from embedlab_core.index.npz import write_npz
@@ -16,7 +17,7 @@ from embedlab_core.index.reader import PROJECTION_PATTERN, IndexReader
 from embedlab_core.index.store import Store, decode, fit_projection, project, recall_of
 from embedlab_core.index.writer import IndexWriter
 from embedlab_core.search.rank import top_k
-from tests.support import make_rows, random_units, unit
+from tests.support import columns, embed_images, make_rows, random_units, run_cli, save_pictures, unit
 
 MODEL = (ModelRef("synthetic", "0" * 12, 32),)
 VECTORS = random_units(60, 32)
@@ -175,3 +176,83 @@ def test_a_fixed_threshold_on_a_projected_store_is_warned_of(tmp_path: Path, cap
     caplog.clear()
     limits_of(IndexReader.open(tmp_path), "adaptive")
     assert caplog.text == ""
+
+
+def all_columns(directory: Path) -> dict[str, dict[str, bytes]]:
+    return columns(IndexReader.open(directory))
+
+
+@pytest.mark.parametrize("store", ["pca:3", "pca:3+full"])
+def test_a_store_that_grew_is_fitted_again_and_equals_a_fresh_one(
+    tmp_path: Path, tiny: OnnxEncoder, store: str
+) -> None:
+    images, chosen = tmp_path / "images", Store.parse(store)
+    save_pictures(images, range(4))
+    first = embed_images(images, tmp_path / "grown", tiny, store=chosen)
+    assert first.outgrown is None
+    save_pictures(images, range(40))
+    grown = embed_images(images, tmp_path / "grown", tiny)
+    fresh = embed_images(images, tmp_path / "fresh", tiny, store=chosen)
+    if not chosen.full:
+        # The whole vectors of the first four are gone.
+        assert grown.outgrown == 4
+        assert all_columns(tmp_path / "grown") != all_columns(tmp_path / "fresh")
+        grown = embed_images(images, tmp_path / "grown", tiny, refit=True)
+        assert (grown.encoded, grown.unchanged) == (40, 0)
+    assert (grown.outgrown, grown.count) == (None, 40)
+    assert all_columns(tmp_path / "grown") == all_columns(tmp_path / "fresh")
+    assert grown.store_recall == fresh.store_recall
+    assert len(list((tmp_path / "grown").glob(PROJECTION_PATTERN))) == 1
+    again = embed_images(images, tmp_path / "grown", tiny)
+    assert (again.unchanged, again.store_recall, again.outgrown) == (40, None, None)
+
+
+@pytest.mark.parametrize(("count", "fitted"), [(14, 10), (15, 15)])
+def test_a_store_is_fitted_again_when_the_index_has_grown_by_half(tmp_path: Path, count: int, fitted: int) -> None:
+    write(tmp_path, "pca:8+full", range(10))
+    (before,) = tmp_path.glob(PROJECTION_PATTERN)
+    write(tmp_path, None, range(10, count))
+    (after,) = tmp_path.glob(PROJECTION_PATTERN)
+    assert (after == before) == (fitted == 10)
+    assert IndexReader.open(tmp_path).manifest.fitted == fitted
+
+
+def test_an_older_index_is_taken_to_fit_the_images_it_had(tmp_path: Path) -> None:
+    write(tmp_path, "pca:8", range(20))
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    del manifest["fitted"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    for rows, outgrown in ((range(20, 29), False), (range(29, 30), True)):
+        with IndexWriter(tmp_path, MODEL, ["."]) as writer:
+            writer.begin()
+            writer.append(make_rows(VECTORS[rows.start : rows.stop], NAMES[rows.start : rows.stop]))
+            writer.finish(writer.manifest)
+            assert (writer.manifest.fitted, writer.outgrown) == (20, outgrown)
+
+
+def test_a_vector_is_projected_to_the_same_bits_whatever_it_stands_among() -> None:
+    vectors, projection = random_units(700, 512), fit_projection(random_units(80, 512, seed=1), 48)
+    together = project(vectors, projection)
+    for rows in (slice(3, 4), slice(0, 5), slice(250, 300), slice(699, 700)):
+        assert np.array_equal(project(vectors[rows], projection), together[rows])
+
+
+def test_an_outgrown_store_is_said_in_one_line_with_the_way_out(tmp_path: Path, tiny_env: dict[str, str]) -> None:
+    command = ["embed", "--images-dir", tmp_path / "images", "--out", tmp_path / "index", "--backbone", "tiny"]
+    save_pictures(tmp_path / "images", range(4))
+    assert run_cli(*command, "--store", "pca:3", env=tiny_env).code == 0
+    save_pictures(tmp_path / "images", range(12))
+    warned = run_cli(*command, "--quiet", env=tiny_env)
+    assert warned.stderr == (
+        "Warning: the store was fitted to 4 of these 12 images and finds the others less well; "
+        "--refit encodes all of them again and fits it anew\n"
+    )
+    refitted = run_cli(*command, "--quiet", "--refit", env=tiny_env)
+    assert (refitted.code, refitted.stderr) == (0, "")
+    assert run_cli(*command, "--quiet", env=tiny_env).stderr == ""
+
+
+def test_only_a_store_that_is_fitted_can_be_fitted_again(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    save_pictures(tmp_path / "images", range(2))
+    with pytest.raises(StoreError, match="float32 is not fitted to images"):
+        embed_images(tmp_path / "images", tmp_path / "index", tiny, refit=True)
