@@ -242,10 +242,12 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
             return False
 
     def _without(self, keys: set[Key]) -> list[ShardRef]:
+        # Not those that an interrupted call has written and the manifest does not name.
+        named = [shard for shard in self.manifest.shards if shard in self._shards]
         if not keys:
-            return list(self.manifest.shards)
+            return named
         kept = []
-        for shard in self.manifest.shards:
+        for shard in named:
             rows = self._shards[shard]
             stay = np.array([key not in keys for key in rows.keys], dtype=np.bool_)
             if stay.all():
