@@ -13,12 +13,13 @@ from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod
 from embedlab_core.analysis.apart import mark_apart
 from embedlab_core.analysis.calibration import Calibration, Source, fit, save_calibration, with_copies
 from embedlab_core.analysis.check import CheckedFile, check_files
-from embedlab_core.analysis.clusters import Cluster, cluster_images, vocabulary
+from embedlab_core.analysis.clusters import Cluster, cluster_images
 from embedlab_core.analysis.duplicates import STRICT, DuplicateOptions, find_duplicates
 from embedlab_core.analysis.labels import Labelling, label_images
 from embedlab_core.analysis.plan import Plan, make_plan, write_plan
 from embedlab_core.analysis.quality import QualityReport, quality_report
 from embedlab_core.analysis.thresholds import Threshold
+from embedlab_core.analysis.vocabulary import vocabulary, vocabulary_vectors
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.folders import model_of_index
 from embedlab_core.encoders.onnx import OnnxEncoder
@@ -26,6 +27,7 @@ from embedlab_core.errors import LabelError
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch, recorded
+from embedlab_core.progress import Progress, untold
 from embedlab_core.search.ann import RERANK
 from embedlab_core.search.bench import AnnBench, bench_ann
 from embedlab_core.search.cache import QueryCache
@@ -125,30 +127,45 @@ class Index:
         with self._recorded("quality") as watch, watch.stage("rank"):
             return quality_report(self.reader)
 
-    def label(self, labels: str | Sequence[str], fusion_weights: Sequence[float] = ()) -> Labelling:
+    def label(
+        self, labels: str | Sequence[str], fusion_weights: Sequence[float] = (), progress: Progress = untold
+    ) -> Labelling:
         """The nearest of some labels for every image; see `embedlab_core.analysis.labels.label_images`."""
         with self._recorded("label") as watch:
-            return self._labelled(labels, fusion_weights, watch)
+            return self._labelled(labels, fusion_weights, watch, progress)
 
-    def _labelled(self, labels: str | Sequence[str], fusion_weights: Sequence[float], watch: Stopwatch) -> Labelling:
-        return label_images(self.reader, self.ensemble, self._cache, _strings(labels), fusion_weights, watch)
+    def _labelled(
+        self,
+        labels: str | Sequence[str],
+        fusion_weights: Sequence[float],
+        watch: Stopwatch,
+        progress: Progress = untold,
+    ) -> Labelling:
+        return label_images(self.reader, self.ensemble, self._cache, _strings(labels), fusion_weights, watch, progress)
 
     def clusters(
-        self, phrases: str | Sequence[str] = (), count: int | None = None, fusion_weights: Sequence[float] = ()
+        self,
+        phrases: str | Sequence[str] = (),
+        count: int | None = None,
+        fusion_weights: Sequence[float] = (),
+        progress: Progress = untold,
     ) -> tuple[Cluster, ...]:
         """What is here, named by `phrases` or the vocabulary that ships with embedlab; see
-        `embedlab_core.analysis.clusters.cluster_images`."""
+        `embedlab_core.analysis.clusters.cluster_images`. `progress` counts the phrases that are encoded."""
         if len(self) == 0:
             raise LabelError(f"{self.reader.directory}: the index holds no images; run embed on a folder that has some")
-        phrases = _strings(phrases) or vocabulary()
+        phrases = _strings(phrases)
         index = fused_index(self.reader, fusion_weights)
         with self._recorded("label") as watch:
             with watch.stage("encode"):
-                queries, cut = text_queries(phrases, self.ensemble, self._cache)
-            warn_of_cuts(cut, self.ensemble)
-            vectors = np.stack([query.vector for query in queries])
+                if phrases:
+                    queries, cut = text_queries(phrases, self.ensemble, self._cache, progress=progress)
+                    warn_of_cuts(cut, self.ensemble)
+                    vectors = np.stack([query.vector for query in queries])
+                else:
+                    vectors = vocabulary_vectors(self.ensemble, progress)
             with watch.stage("rank"):
-                return cluster_images(index, phrases, index.exact_queries(vectors, texts=True), count)
+                return cluster_images(index, phrases or vocabulary(), index.exact_queries(vectors, texts=True), count)
 
     def mark_not_duplicate(self, path_a: str, path_b: str) -> None:
         """Keep two images out of one group from now on; see `embedlab_core.analysis.apart.mark_apart`."""
@@ -167,11 +184,18 @@ class Index:
             write_plan(Path(plan_file), plan)
             return plan
 
-    def calibrate(self, pairs_file: str | Path | None = None, precision: float = 0.99, seed: int = 0) -> Calibration:
+    def calibrate(
+        self,
+        pairs_file: str | Path | None = None,
+        precision: float = 0.99,
+        seed: int = 0,
+        progress: Progress = untold,
+    ) -> Calibration:
         """Find the duplicate threshold of a wanted precision, for "auto" and for the probabilities of `check`.
 
         From labelled pairs (CSV: path_a, path_b, same), else from copies made of the index's own images and from how
-        its likest images compare. Leaves calibration.json and curves in the index. Raises DuplicatesError.
+        its likest images compare. Leaves calibration.json and curves in the index. `progress` counts the
+        images that are copied, then the pairs that are compared. Raises DuplicatesError.
         """
         # 10 ms that the other commands need not pay.
         from embedlab_core.analysis.copies import COPY_KINDS
@@ -183,7 +207,7 @@ class Index:
             index = fused_index(self.reader)
             if pairs_file is None:
                 encoders = [OnnxEncoder(encoder.spec, many=True) for encoder in self.ensemble.encoders]
-                made = make_pairs(index, Ensemble(encoders), seed, watch)
+                made = make_pairs(index, Ensemble(encoders), seed, watch, progress)
                 pairs, copies = made.pairs, dict(zip(COPY_KINDS, made.copies.T, strict=True))
             else:
                 pairs, copies = pairs_of_file(index, Path(pairs_file)), {}

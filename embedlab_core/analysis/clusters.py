@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +23,6 @@ class Cluster:
     names: tuple[str, ...]
     size: int
     examples: tuple[str, ...]
-
-
-def vocabulary() -> tuple[str, ...]:
-    """The phrases that ship with embedlab: everyday nouns and screen terms."""
-    text = files("embedlab_core.analysis").joinpath("vocabulary.txt").read_text("utf-8")
-    return tuple(text.splitlines())
 
 
 def cluster_images(

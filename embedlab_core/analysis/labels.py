@@ -11,6 +11,7 @@ from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import LabelError
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch
+from embedlab_core.progress import Progress, untold
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_queries
 from embedlab_core.search.queries import prompts_of, text_queries, warn_of_cuts
@@ -56,8 +57,10 @@ def label_images(
     labels: Sequence[str],
     fusion_weights: Sequence[float] = (),
     watch: Stopwatch | None = None,
+    progress: Progress = untold,
 ) -> Labelling:
     """Label every image with the nearest of `labels`, each said in all prompt templates (Radford et al. 2021).
+    `progress` counts the prompts that are encoded.
 
     Raises LabelError for labels that are empty or repeated, or an index without images, and IndexDamagedError.
     """
@@ -66,7 +69,7 @@ def label_images(
         raise LabelError(f"{index.directory}: the index holds no images to label; run embed on a folder that has some")
     watch = watch or Stopwatch()
     with watch.stage("encode"):
-        queries, cut = text_queries(labels, ensemble, cache, templates=True)
+        queries, cut = text_queries(labels, ensemble, cache, templates=True, progress=progress)
     warn_of_cuts(cut, ensemble)
     vectors = np.stack([query.vector for query in queries])
     vectors = index.exact_queries(fused_queries(index, vectors, fusion_weights), texts=True)

@@ -26,6 +26,7 @@ from embedlab_core.images.decode import PixelSpec, decode_image, decode_picture
 from embedlab_core.images.read import read_file
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch
+from embedlab_core.progress import Progress, untold
 from embedlab_core.search.similarity import cosines
 
 log = logging.getLogger(__name__)
@@ -65,15 +66,18 @@ class SelfMade:
     copies: npt.NDArray[np.float32]
 
 
-def make_pairs(index: IndexReader, ensemble: Ensemble, seed: int, watch: Stopwatch) -> SelfMade:
+def make_pairs(
+    index: IndexReader, ensemble: Ensemble, seed: int, watch: Stopwatch, progress: Progress = untold
+) -> SelfMade:
     """Copies of a sample of the images are duplicates; so are two images of the index if one can be laid over the
     other. All other likely pairs of the index are strangers.
 
+    `progress` counts the images that are copied, then the pairs that are laid over each other.
     Raises DuplicatesError if fewer than LEAST_IMAGES images are there to be read.
     """
     order = _shuffled(index, seed)
     with watch.stage("encode"):
-        places, copies = _copy_scores(index, ensemble, order[:_COPIED_IMAGES], seed)
+        places, copies = _copy_scores(index, ensemble, order[:_COPIED_IMAGES], seed, progress)
     if len(copies) < LEAST_IMAGES:
         raise DuplicatesError(
             f"{index.directory}: {len(copies)} images could be read, and calibrating without labels takes "
@@ -83,7 +87,7 @@ def make_pairs(index: IndexReader, ensemble: Ensemble, seed: int, watch: Stopwat
         log.warning("%s: %d images are gone, or not what was embedded; they are left out", index.directory, missing)
     floor = np.quantile(copies, _LOST_COPIES).astype(np.float32)
     with watch.stage("compare"):
-        own, compared = _own_pairs(index, order[:_COMPARED_IMAGES], floor)
+        own, compared = _own_pairs(index, order[:_COMPARED_IMAGES], floor, progress)
     made = LabelledPairs(
         scores=copies.ravel(),
         same=np.ones(copies.size, dtype=np.bool_),
@@ -101,7 +105,7 @@ def _shuffled(index: IndexReader, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _copy_scores(
-    index: IndexReader, ensemble: Ensemble, rows: npt.NDArray[np.int64], seed: int
+    index: IndexReader, ensemble: Ensemble, rows: npt.NDArray[np.int64], seed: int, progress: Progress
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Places (c,) in `rows` of the images that can still be read, and the cosines (c, k) of their copies."""
     files = _files(index, rows)
@@ -119,6 +123,7 @@ def _copy_scores(
                     original = np.repeat(index.vectors(rows[place : place + 1]), len(vectors), axis=0)
                     scores.append(cosines(original, index.exact_queries(scaled))[None])
                     places.append(place)
+                progress(place + 1, len(rows))
     return np.array(places, dtype=np.int64), np.concatenate(scores)
 
 
@@ -130,7 +135,9 @@ def _copies_of(file: "_File", specs: tuple[PixelSpec, ...], seed: int) -> list[P
     return [tuple(decode_image(copy, spec).pixels for spec in specs) for copy in copies]
 
 
-def _own_pairs(index: IndexReader, rows: npt.NDArray[np.int64], floor: np.float32) -> tuple[LabelledPairs, int]:
+def _own_pairs(
+    index: IndexReader, rows: npt.NDArray[np.int64], floor: np.float32, progress: Progress
+) -> tuple[LabelledPairs, int]:
     """The pairs of the first of `rows` with the images nearest to them, from the cosine `floor` on, and how many of
     `rows` they are of."""
     alone = np.arange(len(index))
@@ -145,12 +152,12 @@ def _own_pairs(index: IndexReader, rows: npt.NDArray[np.int64], floor: np.float3
     far = near[:compared, _FAR:].ravel()
     strangers = Pairs(np.repeat(rows[:compared], near.shape[1] - _FAR), far, np.zeros(far.size, np.float32))
     step = max(1, len(strangers) // _STRANGER_PAIRS)
-    same, known = _same_pictures(index, pairs, strangers.take(np.arange(len(strangers)) % step == 0))
+    same, known = _same_pictures(index, pairs, strangers.take(np.arange(len(strangers)) % step == 0), progress)
     own = LabelledPairs(pairs.scores, same, np.ones(len(pairs)), units)
     return own.take(known), compared
 
 
-def _same_pictures(index: IndexReader, pairs: Pairs, strangers: Pairs) -> tuple[_Mask, _Mask]:
+def _same_pictures(index: IndexReader, pairs: Pairs, strangers: Pairs, progress: Progress) -> tuple[_Mask, _Mask]:
     """bool (m,), bool (m,): whether the two show one picture, and whether that is clear.
 
     They do if they have the same bytes, if they can be laid over each other far better than `strangers` can, or if
@@ -159,10 +166,10 @@ def _same_pictures(index: IndexReader, pairs: Pairs, strangers: Pairs) -> tuple[
     """
     if not len(pairs):
         return np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.bool_)
-    usual = _registrations(index, strangers)
+    usual = _registrations(index, strangers, progress)
     usual = usual[~np.isnan(usual)]
     unclear = float(np.quantile(usual, _USUAL)) if usual.size else _REGISTERED
-    agreement = _registrations(index, pairs)
+    agreement = _registrations(index, pairs, progress)
     same_bytes = (index.column("sha256", pairs.left) == index.column("sha256", pairs.right)).all(axis=1)
     linked = same_bytes | (agreement >= max(_REGISTERED, (1 + unclear) / 2))
     told_apart = {(min(pair), max(pair)) for pair in rows_apart(index)}
@@ -173,7 +180,7 @@ def _same_pictures(index: IndexReader, pairs: Pairs, strangers: Pairs) -> tuple[
     return same, same | (agreement < strange) | np.array(apart, dtype=np.bool_)
 
 
-def _registrations(index: IndexReader, pairs: Pairs) -> npt.NDArray[np.float64]:
+def _registrations(index: IndexReader, pairs: Pairs, progress: Progress) -> npt.NDArray[np.float64]:
     """float64 (m,): NaN where an image is blank or can no longer be read."""
     rows = np.unique(np.concatenate([pairs.left, pairs.right]))
     low, high = np.minimum(pairs.left, pairs.right), np.maximum(pairs.left, pairs.right)
@@ -185,7 +192,10 @@ def _registrations(index: IndexReader, pairs: Pairs) -> npt.NDArray[np.float64]:
             left, right = grays[one], grays[other]
             return math.nan if left is None or right is None else registration(left, right)
 
-        values = list(pool.map(compared, *once.tolist()))
+        values = []
+        for value in pool.map(compared, *once.tolist()):
+            values.append(value)
+            progress(len(values), once.shape[1])
     return np.array(values, dtype=np.float64)[places.ravel()]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from embedlab_core.cli.options import FiniteRange, index_option, json_option, reports_errors
+from embedlab_core.cli.progress import ProgressBar
 
 
 @click.command("calibrate")
@@ -37,6 +38,7 @@ def command(index_dir: Path, pairs_file: Path | None, precision: float, seed: in
     from embedlab_core.api import Index
     from embedlab_core.cli.duplicates_output import calibration_json, calibration_table
 
-    calibration = Index.open(index_dir).calibrate(pairs_file, precision, seed)
+    with ProgressBar("calibrating") as bar:
+        calibration = Index.open(index_dir).calibrate(pairs_file, precision, seed, bar)
     for line in calibration_json(calibration) if as_json else calibration_table(calibration):
         click.echo(line)

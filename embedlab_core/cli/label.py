@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from embedlab_core.cli.options import fusion_weight_option, index_option, json_option, reports_errors
+from embedlab_core.cli.progress import ProgressBar
 
 
 @click.command("label")
@@ -46,12 +47,14 @@ def command(
         if csv_file is not None:
             raise click.UsageError("--csv needs --labels: clusters are printed, as a table or with --json")
         phrases = phrases_of(vocabulary_file) if vocabulary_file else ()
-        proposed = Index.open(index_dir).clusters(phrases, clusters, fusion_weights)
+        with ProgressBar("encoding phrases") as bar:
+            proposed = Index.open(index_dir).clusters(phrases, clusters, fusion_weights, bar)
         lines = clusters_json(proposed) if as_json else clusters_table(proposed)
     else:
         if vocabulary_file is not None or clusters is not None:
             raise click.UsageError("--vocabulary and --clusters propose labels; leave them out with --labels")
-        labelling = Index.open(index_dir).label(phrases_of(labels_file), fusion_weights)
+        with ProgressBar("encoding labels") as bar:
+            labelling = Index.open(index_dir).label(phrases_of(labels_file), fusion_weights, bar)
         if csv_file is not None:
             write_csv(csv_file, labelling)
         lines = labels_json(labelling) if as_json else labels_table(labelling)

@@ -36,7 +36,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
         self._shown = now
         # A terminal that has gone must not end the work.
         with suppress(OSError):
-            if self._bar is None or self._bar.length != total:
+            if self._bar is None or self._bar.length != total or self._bar.pos > done:
                 self._begin(total)
             self._bar.update(done - self._bar.pos)
 

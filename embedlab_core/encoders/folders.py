@@ -24,6 +24,7 @@ from embedlab_core.encoders.spec import MODEL_JSON, ModelSpec, load_model_spec
 from embedlab_core.errors import ModelError, ModelMismatchError, ModelPullError
 from embedlab_core.index.files import file_sha256
 from embedlab_core.index.manifest import ModelRef
+from embedlab_core.user_cache import user_cache
 
 log = logging.getLogger(__name__)
 
@@ -207,8 +208,7 @@ def _pull_root() -> Path:
 
 
 def _user_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "embedlab" / "models"
+    return user_cache() / "models"
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from embedlab_core.errors import ImageDecodeError, QueryError
 from embedlab_core.images.decode import PixelSpec, decode_image
 from embedlab_core.images.discover import Skip, discover, shown_path
 from embedlab_core.images.read import read_file
+from embedlab_core.progress import Progress, untold
 from embedlab_core.search.cache import CachedVector, QueryCache
 from embedlab_core.search.templates import averaged, template_prompts
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 Modality = Literal["image", "text", "composed"]
 
-# Query images read and encoded together; also bounds the pixels held at once.
+# Queries encoded together; also bounds the pixels held at once.
 _BATCH = 32
 
 
@@ -114,7 +115,11 @@ def image_queries(
 
 
 def text_queries(
-    prompts: Sequence[str], ensemble: Ensemble, cache: QueryCache | None = None, templates: bool = False
+    prompts: Sequence[str],
+    ensemble: Ensemble,
+    cache: QueryCache | None = None,
+    templates: bool = False,
+    progress: Progress = untold,
 ) -> tuple[list[Query], tuple[str, ...]]:
     """Queries in the order of `prompts`, and the prompts that were cut at the model's context length.
 
@@ -122,16 +127,12 @@ def text_queries(
     not text.
     """
     if templates and prompts:
-        return _templated(prompts, ensemble, cache)
+        return _templated(prompts, ensemble, cache, progress)
     digests = [_prompt_digest(prompt) for prompt in prompts]
     vectors = cache.get(digests) if cache else {}
     missing = {digest: prompt for digest, prompt in zip(digests, prompts, strict=True) if digest not in vectors}
     if missing:
-        encoded = ensemble.encode_texts(list(missing.values()))
-        made = {
-            digest: CachedVector(vector, prompt in encoded.truncated)
-            for (digest, prompt), vector in zip(missing.items(), encoded.vectors, strict=True)
-        }
+        made = _encoded_texts(missing, ensemble, progress)
         if cache:
             cache.put(made)
         vectors |= made
@@ -147,13 +148,13 @@ def warn_of_cuts(prompts: Sequence[str], ensemble: Ensemble) -> None:
 
 
 def _templated(
-    prompts: Sequence[str], ensemble: Ensemble, cache: QueryCache | None
+    prompts: Sequence[str], ensemble: Ensemble, cache: QueryCache | None, progress: Progress
 ) -> tuple[list[Query], tuple[str, ...]]:
     for prompt in prompts:
         _prompt_digest(prompt)
     variants = {prompt: template_prompts(prompt) for prompt in prompts}
     written = list(dict.fromkeys(text for texts in variants.values() for text in texts))
-    queries, cut = text_queries(written, ensemble, cache)
+    queries, cut = text_queries(written, ensemble, cache, progress=progress)
     known = {query.name: query.vector for query in queries}
     vectors = averaged(np.stack([np.stack([known[text] for text in variants[prompt]]) for prompt in prompts]))
     found = [Query(prompt, "text", vector) for prompt, vector in zip(prompts, vectors, strict=True)]
@@ -182,6 +183,19 @@ def _encoded(images: Mapping[bytes, Pixels], ensemble: Ensemble) -> tuple[dict[b
     reasons = {digests[place]: reason for place, reason in unusable.items()}
     usable = [digest for digest in digests if digest not in reasons]
     return {digest: CachedVector(vector) for digest, vector in zip(usable, vectors, strict=True)}, reasons
+
+
+def _encoded_texts(prompts: Mapping[bytes, str], ensemble: Ensemble, progress: Progress) -> dict[bytes, CachedVector]:
+    """The vectors of prompts, by digest."""
+    made: dict[bytes, CachedVector] = {}
+    items = list(prompts.items())
+    for start in range(0, len(items), _BATCH):
+        batch = items[start : start + _BATCH]
+        encoded = ensemble.encode_texts([prompt for _, prompt in batch])
+        for (digest, prompt), vector in zip(batch, encoded.vectors, strict=True):
+            made[digest] = CachedVector(vector, prompt in encoded.truncated)
+        progress(len(made), len(items))
+    return made
 
 
 def _prompt_digest(prompt: str) -> bytes:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedlab_core.analysis.clusters import cluster_images, vocabulary
+from embedlab_core.analysis.clusters import cluster_images
+from embedlab_core.analysis.vocabulary import vocabulary
 from embedlab_core.errors import LabelError
 from tests.support import make_index, random_units, unit
 
