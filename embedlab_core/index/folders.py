@@ -26,10 +26,11 @@ class Folder:
 
     def location(self, index_dir: Path) -> Path:
         """Where the folder is now: where it was, else beside an index that moved with it."""
-        if self.absolute and not Path(self.absolute).is_dir() and self.relative:
-            moved = Path(os.path.realpath(index_dir)) / self.relative
-            if moved.is_dir():
-                return Path(os.path.realpath(moved))
+        # Unlike Path.is_dir, os.path.isdir says no where the system does not let us look.
+        if self.absolute and self.relative and not os.path.isdir(self.absolute):  # noqa: PTH112
+            moved = os.path.realpath(Path(os.path.realpath(index_dir), self.relative))
+            if os.path.isdir(moved):  # noqa: PTH112
+                return Path(moved)
         return Path(self.absolute or os.path.realpath(self.given))
 
     def shown(self, index_dir: Path) -> str:

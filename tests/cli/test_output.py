@@ -157,7 +157,7 @@ def test_hard_names_come_back_from_json_unchanged(hard_index: Path, tiny_env: En
     assert ran.code == 0, ran.stderr
     (document,) = objects(ran.stdout)
     found = {hit["path"] for hit in document["results"]}
-    assert found == {f"images/{name}" for name in [*HARD_NAMES, "new\nline.png", "esc\x1b[31m.png"]}
+    assert found == {f"{hard_index.parent}/images/{name}" for name in [*HARD_NAMES, "new\nline.png", "esc\x1b[31m.png"]}
 
 
 def test_a_table_has_one_line_for_each_name_and_moves_no_cursor(hard_index: Path, tiny_env: Env) -> None:
