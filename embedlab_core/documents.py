@@ -8,6 +8,7 @@ not UTF-8 as these.
 import json
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,15 +19,19 @@ T = TypeVar("T")
 
 _TEXT = r"\A[^\ud800-\udfff]*\Z"
 _PATH = r"\A[^\0\ud800-\udc7f\udd00-\udfff]*\Z"
+_NAME = r"\A(?!\.\.?\Z)[^\0/\\\ud800-\udc7f\udd00-\udfff]+\Z"
 _IN_WORDS = {
     f"`str` matching regex {_TEXT!r}": "text of whole characters",
     f"`str` matching regex {_PATH!r}": "a path",
+    f"`str` matching regex {_NAME!r}": "the name of a file",
 }
 
 Text = Annotated[str, Meta(pattern=_TEXT)]
 """Any text that can be encoded as UTF-8."""
 PathText = Annotated[str, Meta(pattern=_PATH)]
 """Any text that the system can take for a path: `os.fsencode` never fails on it, and it holds no NUL."""
+FileName = Annotated[str, Meta(pattern=_NAME)]
+"""A `PathText` that leads nowhere: the name of something in a folder."""
 Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """A whole number from 0 that fits an int64."""
 Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -40,28 +45,31 @@ Cosine = Annotated[float, Meta(ge=-1.001, le=1.001)]
 """A number from -1 to 1, give or take rounding."""
 
 
-def read_document(path: Path, kind: type[T]) -> T:
+def read_document(path: Path, kind: type[T], format: int | None = None) -> T:
     """Decode a JSON file, as `parse_document` does.
 
     Raises OSError if the system does not give it (FileNotFoundError if it is not there), and ValueError.
     """
-    return parse_document(path.read_text("utf-8-sig"), kind)
+    return parse_document(path.read_text("utf-8-sig"), kind, format)
 
 
-def parse_document(text: str, kind: type[T]) -> T:
+def parse_document(text: str, kind: type[T], format: int | None = None) -> T:
     """Decode JSON into `kind`: a dataclass, of whose annotations every value is checked, at any depth.
 
     Every value has to be of the annotated type; only whole numbers become floats, lists tuples, objects dataclasses.
     Ranges are annotated as `Annotated[int, Meta(ge=…, le=…)]`, choices as `Literal`, and text as `Text` or `PathText`:
     a bare `str` may hold lone surrogates, which fail wherever it is encoded. What several fields have to do with each
     other is checked by the dataclass's `__post_init__`, which raises ValueError. Fields that the dataclass lacks are
-    passed over. To tell formats apart, first decode a dataclass that has no field but the format.
+    passed over. format: what its field "format" has to be, which the dataclass then need not have.
 
     Raises ValueError, whose message is one line that names the field and what is wrong with it: "shards[2].rows:
     expected int, got str".
     """
     try:
-        return msgspec.convert(parse_json(text), kind)
+        document = parse_json(text)
+        if format is not None and (found := msgspec.convert(document, _Format).format) != format:
+            raise ValueError(f"format {found}, but this embedlab reads format {format}")
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise ValueError(_in_words(str(error))) from error
 
@@ -72,6 +80,11 @@ def parse_json(text: str) -> Any:
         return _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    format: Natural
 
 
 def _finite(text: str) -> float:

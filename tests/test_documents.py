@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta
 
-from embedlab_core.documents import Cosine, Natural, PathText, Share, Text, parse_document, read_document
+from embedlab_core.documents import Cosine, FileName, Natural, PathText, Share, Text, parse_document, read_document
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class _Document:
     share: Share = 0.5
     low: Cosine = 0.0
     high: Cosine = 0.0
+    file: FileName = "x"
     side: Annotated[int, Meta(ge=1, le=4096)] = 1
 
     def __post_init__(self) -> None:
@@ -57,6 +58,10 @@ def test_a_document_becomes_a_dataclass() -> None:
         ('"parts": [{"path": "\\ud800", "rows": 1}]', "parts[0].path: expected a path"),
         ('"parts": [{"path": "\\udd00", "rows": 1}]', "parts[0].path: expected a path"),
         ('"parts": [{"path": "a\\u0000b", "rows": 1}]', "parts[0].path: expected a path"),
+        ('"file": ""', "file: expected the name of a file"),
+        ('"file": ".."', "file: expected the name of a file"),
+        ('"file": "../x"', "file: expected the name of a file"),
+        ('"file": "a\\\\b"', "file: expected the name of a file"),
         ('"share": 1.5', "share: expected float <= 1.0"),
         ('"share": NaN', "NaN is no finite number"),
         ('"share": -Infinity', "-Infinity is no finite number"),
@@ -83,6 +88,14 @@ def test_any_other_value_is_named(fields: str, message: str) -> None:
 def test_what_is_no_document_of_the_kind(text: str) -> None:
     with pytest.raises(ValueError):
         parse_document(text, _Document)
+
+
+def test_another_format_is_named_before_its_fields_are() -> None:
+    assert parse_document('{"format": 3, "path": "a", "rows": 1}', _Part, format=3) == _Part("a", 1)
+    with pytest.raises(ValueError, match="format 3, but this embedlab reads format 2"):
+        parse_document('{"format": 3}', _Part, format=2)
+    with pytest.raises(ValueError, match="missing required field format"):
+        parse_document('{"path": "a", "rows": 1}', _Part, format=2)
 
 
 def test_reading_a_file(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """not_duplicates.json: pairs of images that a person has told apart."""
 
 import json
+from dataclasses import dataclass
 
 from embedlab_core.analysis.named import rows_named
-from embedlab_core.documents import read_json
+from embedlab_core.documents import PathText, read_document
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
@@ -11,7 +12,12 @@ from embedlab_core.index.reader import IndexReader
 APART = "not_duplicates.json"
 FORMAT = 1
 
-RelativePair = tuple[str, str]
+RelativePair = tuple[PathText, PathText]
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    pairs: tuple[RelativePair, ...]
 
 
 def mark_apart(index: IndexReader, path_a: str, path_b: str) -> None:
@@ -38,16 +44,13 @@ def rows_apart(index: IndexReader) -> list[tuple[int, int]]:
     return [(rows[one], rows[other]) for one, other in pairs if one in rows and other in rows]
 
 
-def _load(index: IndexReader) -> list[RelativePair]:
+def _load(index: IndexReader) -> tuple[RelativePair, ...]:
     path = index.directory / APART
     try:
-        document = read_json(path)
-        if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']}")
-        return [(str(one), str(other)) for one, other in document["pairs"]]
+        return read_document(path, _Document, FORMAT).pairs
     except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return ()
+    except (OSError, ValueError) as error:
         raise DuplicatesError(
             f"{path}: not a readable list of pairs ({error}); repair it, or delete it to forget the pairs"
         ) from error

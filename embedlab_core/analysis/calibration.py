@@ -5,13 +5,14 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.analysis.labelled import LabelledPairs
-from embedlab_core.documents import read_json
+from embedlab_core.documents import Cosine, Natural, Share, Text, read_document
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
@@ -31,11 +32,11 @@ Source = Literal["copies", "labels"]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """low, high: the bounds of the bootstrap's 95 % interval (Efron 1979, percentiles)."""
+    """A cosine, or a share of pairs. low, high: bounds of the bootstrap's 95 % interval (Efron 1979, percentiles)."""
 
-    value: float
-    low: float
-    high: float
+    value: Cosine
+    low: Cosine
+    high: Cosine
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +45,29 @@ class Calibration:
     threshold: the lowest cosine that reaches it. precision, recall: of the pairs it was found on. held_out_precision,
     held_out_recall: with the threshold found on other pairs (five folds), None if there was none to be found.
     duplicates, strangers: pairs of each kind. copies: by kind, the share of copies that the threshold finds. cosines,
-    probabilities: knots of the probability that a pair of a cosine is one of duplicates."""
+    probabilities: knots of the probability that a pair of a cosine is one of duplicates; both rise."""
 
-    models: str
-    state: str
+    models: Text
+    state: Text
     source: Source
-    wanted: float
+    wanted: Share
     threshold: Estimate
     precision: Estimate
     recall: Estimate
-    held_out_precision: float | None
-    held_out_recall: float | None
-    duplicates: int
-    strangers: int
-    copies: dict[str, float] = field(default_factory=dict)
-    cosines: tuple[float, ...] = ()
-    probabilities: tuple[float, ...] = ()
+    held_out_precision: Share | None
+    held_out_recall: Share | None
+    duplicates: Natural
+    strangers: Natural
+    cosines: tuple[Cosine, ...]
+    probabilities: tuple[Share, ...]
+    copies: dict[Text, Share] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.cosines or len(self.cosines) != len(self.probabilities):
+            raise ValueError(f"{len(self.cosines)} cosines and {len(self.probabilities)} probabilities")
+        for name, values in (("cosines", self.cosines), ("probabilities", self.probabilities)):
+            if any(one > next_one for one, next_one in pairwise(values)):
+                raise ValueError(f"{name} do not rise")
 
     def probability(self, cosine: float) -> float:
         """That two images of this cosine are duplicates, if they are drawn as those that were calibrated on; 0 below
@@ -144,19 +152,10 @@ def load_calibration(index: IndexReader) -> Calibration | None:
     path = index.directory / CALIBRATION
     again = f"run: embedlab calibrate --index {index.directory}"
     try:
-        document = read_json(path)
-        if document.pop("format") != FORMAT:
-            raise ValueError("another format")
-        for name in ("threshold", "precision", "recall"):
-            document[name] = Estimate(**document[name])
-        for name in ("cosines", "probabilities"):
-            document[name] = tuple(map(float, document[name]))
-        calibration = Calibration(**document)
-        np.interp(0.0, calibration.cosines, calibration.probabilities)
-        np.float32(calibration.threshold.value)
+        calibration = read_document(path, Calibration, FORMAT)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise DuplicatesError(f"{path}: not a readable calibration ({error}); {again}") from error
     if calibration.models != _models(index):
         raise DuplicatesError(f"{path}: made for {calibration.models}, not for {_models(index)}; {again}")

@@ -1,11 +1,13 @@
 """model.json: what a model folder holds and what its towers expect."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Annotated, Literal
 
-from embedlab_core.documents import natural, number, one_of, read_json, typed
+from msgspec import Meta
+
+from embedlab_core.documents import Cosine, FileName, Natural, Text, read_document
 from embedlab_core.encoders.prompts import PromptCleaning
 from embedlab_core.errors import ModelError
 from embedlab_core.images.decode import Interpolation, PixelSpec, ResizeMode
@@ -13,16 +15,20 @@ from embedlab_core.index.manifest import ModelRef
 
 FORMAT = 1
 MODEL_JSON = "model.json"
+TOKENIZER_JSON = "tokenizer.json"
+_FILES = ("image.onnx", "text.onnx", TOKENIZER_JSON)
 # Pixels a side: four times what any known model takes.
 _LARGEST_INPUT = 4096
+# Dimensions of a vector, or tokens of a prompt: a hundred times what any known model has.
+_LONGEST = 2**17
 # Of a model that nobody has measured: the exercise's threshold.
 NEAR_DUPLICATE = 0.92
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    sha256: str
-    bytes: int
+    sha256: Text
+    bytes: Natural
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,8 @@ class Bands:
     image: for image-image cosines. text: for text-image cosines. Both are empty for a model nobody has measured.
     """
 
-    image: dict[str, float]
-    text: dict[str, float]
+    image: dict[Text, Cosine]
+    text: dict[Text, Cosine]
 
     @property
     def near_duplicate(self) -> float:
@@ -84,13 +90,54 @@ class ModelSpec:
 
         A folder exported anew from the same weights has the same fingerprint, though another torch wrote its graphs.
         """
-        decisive = ["tokenizer.json"] if self.weights_sha256 else sorted(self.files)
+        decisive = [TOKENIZER_JSON] if self.weights_sha256 else sorted(self.files)
         parts = [f"{name} {self.files[name].sha256}" for name in decisive]
         parts += [str(self.weights_sha256), repr(self.pixels), self.cleaning]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     def ref(self, precision: str) -> ModelRef:
         return ModelRef(self.name, self.fingerprint, self.dim, precision)
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    size: Annotated[int, Meta(ge=1, le=_LARGEST_INPUT)]
+    resize: ResizeMode
+    interpolation: Interpolation
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    fill: Annotated[int, Meta(ge=0, le=255)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    context_length: Annotated[int, Meta(ge=1, le=_LONGEST)]
+    cleaning: PromptCleaning = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """model.json, format 1."""
+
+    name: Text
+    dim: Annotated[int, Meta(ge=1, le=_LONGEST)]
+    license: Text
+    source: Text
+    image: _Image
+    text: _Text
+    logit_scale: Annotated[float, Meta(gt=0, le=1e6)]
+    bands: Bands
+    files: dict[FileName, ModelFile]
+    weights_sha256: Text | None = None
+    means: dict[Literal["image", "text"], tuple[Cosine, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in _FILES:
+            if name not in self.files:
+                raise ValueError(f"files: {name} is missing")
+        for modality, mean in self.means.items():
+            if len(mean) != self.dim:
+                raise ValueError(f"means: {modality} has {len(mean)} numbers in place of {self.dim}")
 
 
 def load_model_spec(folder: Path) -> ModelSpec:
@@ -100,64 +147,40 @@ def load_model_spec(folder: Path) -> ModelSpec:
     """
     path = folder / MODEL_JSON
     try:
-        document = read_json(path)
-        if (version := typed(document, "format", int)) != FORMAT:
-            raise ModelError(f"{path}: model format {version}, but this embedlab reads format {FORMAT}")
-        spec = _spec(folder, document)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: not a readable model description ({error!r}); restore the model folder") from error
+        document = read_document(path, _Document, FORMAT)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: not a readable model description ({error}); restore the model folder") from error
+    spec = _spec(folder, document)
     for name, file in spec.files.items():
-        actual = (folder / name).stat().st_size if (folder / name).is_file() else None
+        actual = _size(folder / name)
         if actual != file.bytes:
             state = "is missing" if actual is None else f"has {actual} bytes instead of {file.bytes}"
             raise ModelError(f"{folder / name}: this file of model {spec.name} {state}; restore the model folder")
     return spec
 
 
-def _spec(folder: Path, document: dict[str, Any]) -> ModelSpec:
-    """Raises KeyError and TypeError, which begin with the field's name."""
-    dim = natural(document, "dim", least=1)
-    text = typed(document, "text", dict)
-    bands = typed(document, "bands", dict)
-    weights = document.get("weights_sha256")
+def _spec(folder: Path, document: _Document) -> ModelSpec:
+    image = document.image
     return ModelSpec(
         folder=folder,
-        name=typed(document, "name", str),
-        dim=dim,
-        license=typed(document, "license", str),
-        source=typed(document, "source", str),
-        pixels=_pixels(typed(document, "image", dict)),
-        context_length=natural(text, "context_length", least=1),
-        cleaning=cast(PromptCleaning, one_of({"cleaning": "none", **text}, "cleaning", get_args(PromptCleaning))),
-        logit_scale=number(document["logit_scale"], "logit_scale"),
-        weights_sha256=None if weights is None else typed(document, "weights_sha256", str),
-        means={modality: _numbers(document["means"], modality, dim) for modality in document.get("means", ())},
-        bands=Bands(_band(bands, "image"), _band(bands, "text")),
-        files={name: _file(file) for name, file in typed(document, "files", dict).items()},
+        name=document.name,
+        dim=document.dim,
+        license=document.license,
+        source=document.source,
+        pixels=PixelSpec(image.size, image.resize, image.interpolation, image.mean, image.std, image.fill),
+        context_length=document.text.context_length,
+        cleaning=document.text.cleaning,
+        logit_scale=document.logit_scale,
+        bands=document.bands,
+        weights_sha256=document.weights_sha256,
+        means={str(modality): mean for modality, mean in document.means.items()},
+        files=document.files,
     )
 
 
-def _pixels(image: dict[str, Any]) -> PixelSpec:
-    return PixelSpec(
-        size=natural(image, "size", 1, _LARGEST_INPUT),
-        resize=cast(ResizeMode, one_of(image, "resize", get_args(ResizeMode))),
-        interpolation=cast(Interpolation, one_of(image, "interpolation", get_args(Interpolation))),
-        mean=cast(tuple[float, float, float], _numbers(image, "mean", 3)),
-        std=cast(tuple[float, float, float], _numbers(image, "std", 3)),
-        fill=natural({"fill": 0, **image}, "fill", most=255),
-    )
-
-
-def _numbers(document: dict[str, Any], key: str, count: int) -> tuple[float, ...]:
-    values = typed(document, key, list)
-    if len(values) != count:
-        raise TypeError(f"{key} has {len(values)} numbers instead of {count}")
-    return tuple(number(value, key) for value in values)
-
-
-def _band(document: dict[str, Any], key: str) -> dict[str, float]:
-    return {name: number(low, name) for name, low in typed(document, key, dict).items()}
-
-
-def _file(document: dict[str, Any]) -> ModelFile:
-    return ModelFile(typed(document, "sha256", str), natural(document, "bytes"))
+def _size(file: Path) -> int | None:
+    """In bytes; None if there is no such file."""
+    try:
+        return file.stat().st_size if file.is_file() else None
+    except OSError:  # A name that is too long.
+        return None
