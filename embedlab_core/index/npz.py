@@ -5,9 +5,10 @@ without a copy; and `numpy.load(mmap_mode=…)` ignores .npz. Files written here
 """
 
 import errno
+import math
 import mmap
+import re
 import struct
-import tokenize
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,15 +27,15 @@ _LOCAL_HEADER = 30
 # Zip extra-field id that zipalign uses for padding (Android APK Signature Scheme documentation).
 _PADDING_ID = 0xD935
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-# What zipfile and NumPy's header parser let out on damaged input.
-_DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    NotImplementedError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
+# What zipfile lets out on damaged input.
+_DAMAGED = (OSError, ValueError, EOFError, OverflowError, NotImplementedError, struct.error, zipfile.BadZipFile)
+
+_NPY_START = b"\x93NUMPY\x01\x00"
+# The header that NumPy writes for a plain array. NumPy's own parser takes any Python literal: a damaged one ends in an
+# error of any kind, or in an array of another kind than was written.
+_NPY_HEADER = re.compile(
+    rb"\{'descr': '(?P<dtype>[<|](?:b1|[iu][1248]|f[248]|[US][1-9]\d{0,6}))', 'fortran_order': False, "
+    rb"'shape': \((?P<shape>\d{1,19}(?:, \d{1,19}){0,3}),?\), \} *\n"
 )
 
 # What says nothing about the file.
@@ -62,15 +63,19 @@ def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
 def open_npz(path: Path) -> dict[str, Array]:
     """Memory-map every array of an .npz that `write_npz` or `numpy.savez` wrote. Nothing is read until it is used.
 
-    Raises IndexDamagedError if the file is missing, cut short, compressed, or holds pickled objects;
+    The arrays are C-ordered, of one to four axes, and of numbers, truth values, text or bytes.
+    Raises IndexDamagedError if the file is missing, cut short, compressed, or holds anything else;
     IndexUnreadableError if the system does not give it.
     """
     try:
         with path.open("rb") as file:
             # One map for the file: a map for each array would cost a file descriptor each.
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-            return {info.filename.removesuffix(".npy"): _map_member(mapped, file, info) for info in archive.infolist()}
+            with zipfile.ZipFile(file) as archive:
+                members = {info.filename: info for info in archive.infolist()}
+                if len(members) < len(archive.infolist()):
+                    raise ValueError("two arrays have one name")
+        return {name.removesuffix(".npy"): _map_member(mapped, info) for name, info in members.items()}
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno in _REFUSALS:
             raise IndexUnreadableError(path, error) from error
@@ -79,21 +84,21 @@ def open_npz(path: Path) -> dict[str, Array]:
         ) from error
 
 
-def _map_member(mapped: mmap.mmap, file: IO[bytes], info: zipfile.ZipInfo) -> Array:
+def _map_member(mapped: mmap.mmap, info: zipfile.ZipInfo) -> Array:
     if info.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{info.filename} is compressed")
-    file.seek(info.header_offset)
-    header = file.read(_LOCAL_HEADER)
-    name_length, extra_length = struct.unpack("<HH", header[26:30])
+    local = mapped[info.header_offset : info.header_offset + _LOCAL_HEADER]
+    name_length, extra_length = struct.unpack("<HH", local[26:30])
     start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
-    file.seek(start)
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"{info.filename} has npy version {version}")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.hasobject or fortran_order:
+    if mapped[start : start + len(_NPY_START)] != _NPY_START:
+        raise ValueError(f"{info.filename} lacks the magic number of npy version 1.0")
+    header = start + len(_NPY_START) + 2
+    (header_length,) = struct.unpack("<H", mapped[header - 2 : header])
+    match = _NPY_HEADER.fullmatch(mapped[header : header + header_length])
+    if match is None:
         raise ValueError(f"{info.filename} is not a plain C-ordered array")
-    offset = file.tell()
-    if offset + dtype.itemsize * int(np.prod(shape, dtype=np.int64)) > start + info.file_size:
+    dtype, shape = np.dtype(match["dtype"].decode()), tuple(map(int, match["shape"].split(b", ")))
+    offset = header + header_length
+    if offset + dtype.itemsize * math.prod(shape) > min(start + info.file_size, len(mapped)):
         raise ValueError(f"{info.filename} is shorter than its header says")
     return np.ndarray(shape, dtype, buffer=mapped, offset=offset)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.documents import read_json
+from embedlab_core.documents import Natural, Text, read_document
 from embedlab_core.errors import IndexWriteError
 from embedlab_core.index.files import replace_file, replace_text
 from embedlab_core.index.manifest import Manifest
@@ -39,14 +39,23 @@ _JOINED = 1 / 32
 # Cells are searched in so many principal dimensions, as 8-bit integers: 128 bytes an image.
 _DIMS = 128
 _TRAINING_ROWS_PER_CELL = 64
+# What the lists hold of an image beside its code.
+_ROW_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Description:
-    """key: of the index that it was made from. bytes: of the file."""
+    """key: of the index that it was made from. bytes: of the file. head_bytes, head_sha256: of what comes before
+    the lists of codes and rows.
 
-    key: str
-    bytes: int
+    faiss takes sizes from the head as they stand there, and crashes on wrong ones. Damage in the lists, which are too
+    large to be read at every opening, only costs recall.
+    """
+
+    key: Text
+    bytes: Natural
+    head_bytes: Natural
+    head_sha256: Text
 
 
 class AnnIndex:
@@ -87,8 +96,8 @@ class AnnIndex:
         masks = [query_filter.mask(len(self._index)) for query_filter in filters] or [None] * len(queries)
         for number, (query, mask) in enumerate(zip(self._index.scan_queries(queries), masks, strict=True)):
             possible = len(self._index) if mask is None else int(mask.sum())
-            _, rows = self._searcher.search(query[None], count, params=self._parameters(mask))
-            rows = np.sort(rows[0][rows[0] >= 0])
+            _, (rows,) = self._searcher.search(query[None], count, params=self._parameters(mask))
+            rows = np.array(sorted(set(rows[self._known(rows)].tolist())), dtype=np.int64)
             if rows.size < min(count, possible):
                 (rows,) = exact_candidates(
                     self._index, queries[number : number + 1], count, filters[number : number + 1]
@@ -105,8 +114,12 @@ class AnnIndex:
 
         faiss.omp_set_num_threads(os.cpu_count() or 1)
         _, rows = self._searcher.search(np.ascontiguousarray(vectors), count, params=self._parameters(None, _JOINED))
-        found: npt.NDArray[np.int64] = rows.astype(np.int64)
+        found: npt.NDArray[np.int64] = np.where(self._known(rows), rows, -1)
         return found
+
+    def _known(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of these are rows of the index: -1 stands for none, and a damaged file may hold anything."""
+        return (rows >= 0) & (rows < len(self._index))
 
     def _parameters(self, mask: npt.NDArray[np.bool_] | None, probed: float = _PROBED) -> Any:
         # Its stubs know only the constructors of C++.
@@ -135,10 +148,15 @@ def _load(index: IndexReader) -> Any | None:
 
     path = index.directory / FILE
     try:
-        description = _Description(**read_json(index.directory / DESCRIPTION))
-        fits = description == _Description(_key(index.manifest), path.stat().st_size)
-        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC) if fits else None
-    except (OSError, ValueError, TypeError, RuntimeError):  # RuntimeError is what faiss says of a damaged file.
+        description = read_document(index.directory / DESCRIPTION, _Description)
+        if (description.key, description.bytes) != (_key(index.manifest), path.stat().st_size):
+            return None
+        with path.open("rb") as file:
+            head = file.read(min(description.head_bytes, description.bytes))
+        if hashlib.sha256(head).hexdigest() != description.head_sha256:
+            return None
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except (OSError, ValueError, RuntimeError):  # RuntimeError is what faiss says of a file that it cannot read.
         return None
 
 
@@ -172,10 +190,10 @@ def _save(index: IndexReader, searcher: Any) -> None:
     import faiss
 
     data = faiss.serialize_index(searcher).tobytes()
+    head = data[: len(data) - len(index) * (faiss.extract_index_ivf(searcher).code_size + _ROW_BYTES)]
+    description = _Description(_key(index.manifest), len(data), len(head), hashlib.sha256(head).hexdigest())
     replace_file(index.directory / FILE, lambda file: file.write(data))
-    replace_text(
-        index.directory / DESCRIPTION, json.dumps(asdict(_Description(_key(index.manifest), len(data)))) + "\n"
-    )
+    replace_text(index.directory / DESCRIPTION, json.dumps(asdict(description)) + "\n")
 
 
 def _locked(directory: Path) -> AbstractContextManager[object]:

@@ -2,14 +2,16 @@
 
 import mmap
 import struct
+import warnings
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -142,6 +144,122 @@ def test_what_is_not_a_plain_npz_is_refused_by_name(tmp_path: Path, make: str, r
             path.mkdir()
     with pytest.raises(IndexDamagedError, match=rf"000007\.npz: .* damaged .*{reason}.* run embed again"):
         open_npz(path)
+
+
+def with_header(path: Path, header: str, data: bytes = bytes(64)) -> None:
+    """An npz of one array `x`, with this header before its data."""
+    text = header.encode("latin-1")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data)
+
+
+def header_of(descr: str = "'<f4'", shape: str = "(4, 2)", order: str = "False") -> str:
+    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}          \n"
+
+
+def test_a_header_as_numpy_writes_it_is_taken(tmp_path: Path) -> None:
+    with_header(tmp_path / "x.npz", header_of())
+    assert same(open_npz(tmp_path / "x.npz")["x"], np.zeros((4, 2), np.float32))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(
+            header_of(descr)
+            for descr in (
+                "'|O'",
+                "'>f4'",
+                "'<f9'",
+                "'<f16'",
+                "'<c8'",
+                "'<M8[ns]'",
+                "'<m8'",
+                "'<V8'",
+                "'<U0'",
+                "'<U99999999999'",
+                "'<f4, <f4'",
+                "[('a', '<f4'), ('b', '<i4')]",
+                "('<f4', (2,))",
+                "'float32'",
+                "4",
+                "None",
+                "[" * 3000,
+            )
+        ),
+        *(
+            header_of(shape=shape)
+            for shape in (
+                "()",
+                "4",
+                "[4, 2]",
+                "(-4, -2)",
+                "(-1,)",
+                "(4.0, 2)",
+                "(True, 8)",
+                "(4, '2')",
+                "(None,)",
+                "(9223372036854775807, 9223372036854775807)",
+                "(4294967296, 4294967296)",
+                "(99999999999999999999,)",
+                "(0, 9223372036854775807)",
+                "(1, 1, 1, 1, 1)",
+                f"({'1, ' * 2000})",
+                f"(1{'0' * 5000},)",
+                f"({'-' * 5000}1,)",
+                "(" * 3000,
+                "(9,)",
+            )
+        ),
+        header_of(order="True"),
+        header_of(order="None"),
+        header_of().rstrip("\n"),
+        header_of() + "import",
+        "",
+        "{",
+        "{}\n",
+        "\xff\xfe\n",
+    ],
+)
+def test_a_header_of_anything_else_is_refused(tmp_path: Path, header: str) -> None:
+    with_header(tmp_path / "x.npz", header, bytes(32))
+    with pytest.raises(IndexDamagedError, match=r"x\.npz: .* damaged \(.{1,120}\); run embed again") as caught:
+        open_npz(tmp_path / "x.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            archive.writestr("x.npy", b"")
+    with pytest.raises(IndexDamagedError, match="two arrays have one name"):
+        open_npz(tmp_path / "x.npz")
+
+
+@cache
+def sample_bytes(factory: pytest.TempPathFactory) -> bytes:
+    path = factory.mktemp("npz") / "sample.npz"
+    write_npz(path, SAMPLE)
+    return path.read_bytes()
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
+@settings(max_examples=300)
+def test_damaged_bytes_give_arrays_or_a_refusal(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "mutated.npz"
+    data = bytearray(sample_bytes(tmp_path_factory))
+    for place, value in changes:
+        data[place % len(data)] = value
+    path.write_bytes(data)
+    try:
+        arrays = open_npz(path)
+    except IndexDamagedError:
+        return
+    for array in arrays.values():
+        array.tobytes()
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:

@@ -92,12 +92,27 @@ def garble_description(directory: Path) -> None:
     (directory / DESCRIPTION).write_text("{")
 
 
+def garble_sizes(directory: Path) -> None:
+    """The first fields of the file: dimensions and the number of images."""
+    path = directory / FILE
+    data = bytearray(path.read_bytes())
+    data[4:20] = b"\x7f" * 16
+    path.write_bytes(data)
+
+
+def garble_head(directory: Path) -> None:
+    path = directory / FILE
+    data = bytearray(path.read_bytes())
+    data[1000] ^= 0xFF
+    path.write_bytes(data)
+
+
 def grow(directory: Path) -> None:
     with open_writer(directory, 32) as writer:
         writer.append(make_rows(clustered(1, 32, seed=2), ["new.png"]))
 
 
-@pytest.mark.parametrize("harm", [cut, garble, garble_description, grow])
+@pytest.mark.parametrize("harm", [cut, garble, garble_sizes, garble_head, garble_description, grow])
 def test_a_file_that_does_not_fit_is_built_anew_with_one_warning(
     index: IndexReader, caplog: pytest.LogCaptureFixture, harm: object
 ) -> None:
@@ -110,6 +125,22 @@ def test_a_file_that_does_not_fit_is_built_anew_with_one_warning(
     assert len(caplog.messages) == 1
     assert "building it anew" in caplog.text
     assert json.loads((index.directory / DESCRIPTION).read_text())["bytes"] == (index.directory / FILE).stat().st_size
+
+
+def test_rows_that_do_not_exist_are_passed_over(index: IndexReader) -> None:
+    head = json.loads((index.directory / DESCRIPTION).read_text())["head_bytes"]
+    path = index.directory / FILE
+    data = bytearray(path.read_bytes())
+    lists = np.frombuffer(data, np.uint8)[head:]
+    lists[np.random.default_rng(0).random(lists.size) < 0.2] ^= 0xFF
+    path.write_bytes(data)
+    ann, queries = opened(index), clustered(20, 32, seed=1)
+    for rows in ann.candidates(queries, 400):
+        assert rows.size
+        assert rows.min() >= 0 and rows.max() < len(index)
+        assert len(set(rows.tolist())) == rows.size
+    joined = ann.join(queries, 10)
+    assert joined.min() >= -1 and joined.max() < len(index)
 
 
 def test_filters_hold_and_a_narrow_one_is_answered_exactly(index: IndexReader) -> None:
