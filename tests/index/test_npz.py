@@ -4,7 +4,6 @@ import mmap
 import struct
 import warnings
 import zipfile
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -237,20 +236,18 @@ def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
         open_npz(tmp_path / "x.npz")
 
 
-@cache
-def sample_bytes(factory: pytest.TempPathFactory) -> bytes:
-    path = factory.mktemp("npz") / "sample.npz"
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("npz") / "sample.npz"
     write_npz(path, SAMPLE)
-    return path.read_bytes()
+    return path
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
 @settings(max_examples=300)
-def test_damaged_bytes_give_arrays_or_a_refusal(
-    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "mutated.npz"
-    data = bytearray(sample_bytes(tmp_path_factory))
+def test_damaged_bytes_give_arrays_or_a_refusal(sample: Path, changes: list[tuple[int, int]]) -> None:
+    path = sample.with_name("x.npz")
+    data = bytearray(sample.read_bytes())
     for place, value in changes:
         data[place % len(data)] = value
     path.write_bytes(data)
