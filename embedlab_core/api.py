@@ -27,6 +27,7 @@ from embedlab_core.errors import LabelError
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch, recorded
+from embedlab_core.packages import require
 from embedlab_core.progress import Progress, untold
 from embedlab_core.search.ann import RERANK
 from embedlab_core.search.bench import AnnBench, bench_ann
@@ -154,6 +155,7 @@ class Index:
         `embedlab_core.analysis.clusters.cluster_images`. `progress` counts the phrases that are encoded."""
         if len(self) == 0:
             raise LabelError(f"{self.reader.directory}: the index holds no images; run embed on a folder that has some")
+        require("finding clusters", "sklearn")
         phrases = _strings(phrases)
         index = fused_index(self.reader, fusion_weights)
         with self._recorded("label") as watch:
@@ -203,6 +205,7 @@ class Index:
         from embedlab_core.analysis.labelled import pairs_of_file
         from embedlab_core.analysis.selfmade import make_pairs
 
+        require("calibrating", "sklearn", "matplotlib")
         with self._recorded("calibrate") as watch:
             index = fused_index(self.reader)
             if pairs_file is None:

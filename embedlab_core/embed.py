@@ -327,7 +327,7 @@ def _is_unchanged(file: ImageFile, known: KnownRow | None) -> bool:
 def _excluded_before(index_dir: Path, manifest: Manifest) -> dict[Key, Excluded]:
     """What the last run left out for its flags. A damaged list costs only time: its images are decoded again."""
     try:
-        lines = load_skipped(index_dir, manifest.folders[0].given)
+        lines = load_skipped(index_dir, manifest.folders)
     except IndexDamagedError:
         return {}
     return {line.excluded.file.key: line.excluded for line in lines if line.excluded}

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+# What is longer was never meant to be read in a line.
+_LONGEST_REASON = 200
+
 
 class EmbedlabError(Exception):
     """Base of all errors that embedlab raises on purpose; the command line prints the message and exits with 1."""
@@ -70,7 +73,11 @@ class StoreError(EmbedlabError):
     """Vectors cannot be stored, or read, the way that was asked for."""
 
 
-class IndexWriteError(EmbedlabError):
+class FileWriteError(EmbedlabError):
+    """A file cannot be written: no room, no permission, or a folder in its place."""
+
+
+class IndexWriteError(FileWriteError):
     """The index cannot be written: no room, no permission, or another run is writing it."""
 
 
@@ -139,3 +146,43 @@ class ManyGoneError(EmbedlabError):
         self.gone = gone
         self.count = count
         self.empty = empty
+
+
+class MissingPackageError(EmbedlabError):
+    """A Python package is needed that is not installed, or that cannot be loaded.
+
+    purpose: what needs it. package: as pip calls it. extra: of embedlab, that brings it, if one does. reason: why it
+    cannot be loaded; None if it is not there.
+    """
+
+    def __init__(self, purpose: str, package: str, extra: str | None = None, reason: str | None = None) -> None:
+        wanted = f"'embedlab[{extra}]'" if extra else package
+        if reason is None:
+            message = f"{purpose} needs {package}, which is not installed; get it with: pip install {wanted}"
+        else:
+            again = f"pip install --force-reinstall {wanted}"
+            message = f"{purpose} needs {package}, which cannot be loaded ({reason}); mend it with: {again}"
+        super().__init__(message)
+        self.purpose = purpose
+        self.package = package
+        self.extra = extra
+        self.reason = reason
+
+
+def first_line(error: BaseException) -> str:
+    """What another library says of a fault, for a message: its first line, and the next one where that only announces
+    it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    reason = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return reason if len(reason) <= _LONGEST_REASON else reason[: _LONGEST_REASON - 1] + "…"
+
+
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """What keeps a text file from being read, for a message, with the way out where there is one."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "a folder, not a file"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text (byte 0x{error.object[error.start]:02x} at {error.start}); save it as UTF-8"
+    return f"cannot be read ({getattr(error, 'strerror', None) or error})"

@@ -10,6 +10,7 @@ from embedlab_core.analysis.quality import quality_report
 from embedlab_core.embed import EmbedReport
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import ImagesDirError, IndexDamagedError
+from embedlab_core.index.folders import Folder
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.index.skipped import SKIPPED, load_skipped
 from tests.support import embed_images, save_pictures, vectors_of
@@ -121,6 +122,6 @@ def test_a_damaged_list_is_an_error_for_a_report_and_only_work_for_embed(
 
 def test_lists_of_earlier_versions_are_read(tmp_path: Path) -> None:
     (tmp_path / SKIPPED).write_text(json.dumps({"path": "images/a.png", "reason": "file cannot be read"}) + "\n")
-    (line,) = load_skipped(tmp_path, "./images")
+    (line,) = load_skipped(tmp_path, [Folder("./images", "")])
     assert line.skip.path == "a.png"
     assert (line.skip.kind, line.excluded) == ("unreadable", None)

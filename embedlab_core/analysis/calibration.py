@@ -16,6 +16,7 @@ from embedlab_core.documents import Cosine, Natural, Share, Text, read_document
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.packages import needed_for
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +209,8 @@ def _held_out(pairs: LabelledPairs, wanted: float, seed: int) -> tuple[float | N
 
 
 def _isotonic(pairs: LabelledPairs) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    from sklearn.isotonic import IsotonicRegression
+    with needed_for("calibrating"):
+        from sklearn.isotonic import IsotonicRegression
 
     regression = IsotonicRegression(y_min=0.0, y_max=1.0)
     regression.fit(pairs.scores.astype(np.float64), pairs.same.astype(np.float64), sample_weight=pairs.weights)

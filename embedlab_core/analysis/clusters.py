@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from embedlab_core.errors import LabelError
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.packages import needed_for
 
 # Images that the clusters are fitted to, evenly spaced over the sorted paths: 40 MB of 512-d float32.
 _SAMPLE = 20_000
@@ -35,7 +36,8 @@ def cluster_images(
     its cosine to the centre less its mean cosine to all centres, so that phrases near to everything name nothing.
     phrase_vectors: float32 (p, d). Raises LabelError if there are fewer images than clusters, and IndexDamagedError.
     """
-    from sklearn.cluster import KMeans
+    with needed_for("finding clusters"):
+        from sklearn.cluster import KMeans
 
     wanted = count or min(_MOST_CLUSTERS, max(1, round(len(index) ** 0.5)))
     if wanted > len(index):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from embedlab_core.analysis.labelled import LabelledPairs
 from embedlab_core.index.files import replace_file, replace_text
+from embedlab_core.packages import needed_for
 
 CURVES = "calibration.csv"
 ROC = "calibration-roc.png"
@@ -57,7 +58,8 @@ def write_curves(directory: Path, curves: Curves, threshold: float) -> None:
 
 def _draw(path: Path, x: _Values, y: _Values, labels: tuple[str, str], marked: int, threshold: float) -> None:
     # Not pyplot, which keeps figures in global state and may look for a display.
-    from matplotlib.figure import Figure
+    with needed_for("drawing the curves"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()

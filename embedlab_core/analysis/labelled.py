@@ -1,6 +1,7 @@
 """Pairs of images of an index that are known to be duplicates, or known not to be."""
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.analysis.named import rows_named
-from embedlab_core.errors import DuplicatesError
+from embedlab_core.errors import DuplicatesError, why_unreadable
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.similarity import cosines
 
@@ -64,14 +65,15 @@ def pairs_of_file(index: IndexReader, file: Path) -> LabelledPairs:
 
 def _entries(file: Path) -> Iterator[tuple[str, str, bool]]:
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
-                raise DuplicatesError(f"{file}: no column {missing[0]}; the first line has to be {','.join(_COLUMNS)}")
-            for entry in reader:
-                one, other, same = (entry[name] for name in _COLUMNS)
-                if not one or not other or (same or "").strip().lower() not in _TRUTHS:
-                    raise DuplicatesError(f"{file}: line {reader.line_num}: needs two paths, and 1 or 0 under same")
-                yield one, other, _TRUTHS[same.strip().lower()]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""))
+        if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
+            raise DuplicatesError(f"{file}: no column {missing[0]}; the first line has to be {','.join(_COLUMNS)}")
+        for entry in reader:
+            one, other, same = (entry[name] for name in _COLUMNS)
+            if not one or not other or (same or "").strip().lower() not in _TRUTHS:
+                raise DuplicatesError(f"{file}: line {reader.line_num}: needs two paths, and 1 or 0 under same")
+            yield one, other, _TRUTHS[same.strip().lower()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DuplicatesError(f"{file}: {why_unreadable(error)}") from error
+    except csv.Error as error:
         raise DuplicatesError(f"{file}: not a readable CSV file ({error})") from error

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 from embedlab_core.analysis.duplicates import DuplicateGroup
 from embedlab_core.analysis.named import rows_named
 from embedlab_core.documents import read_json
-from embedlab_core.errors import DuplicatesError
+from embedlab_core.errors import DuplicatesError, FileWriteError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
 
@@ -65,14 +65,14 @@ def make_plan(index: IndexReader, groups: Sequence[DuplicateGroup]) -> Plan:
 
 
 def write_plan(file: Path, plan: Plan) -> None:
-    """Write a new plan. Raises DuplicatesError if the file is a plan that can still be undone, IndexWriteError."""
+    """Write a new plan. Raises DuplicatesError if the file is a plan that can still be undone, FileWriteError."""
     if file.exists() and load_plan(file).state != "planned":
         raise DuplicatesError(f"{file}: this plan was applied and can be undone; give another name with --plan")
     save_plan(file, plan)
 
 
 def save_plan(file: Path, plan: Plan) -> None:
-    replace_text(file, json.dumps({"format": FORMAT, **asdict(plan)}, indent=1) + "\n")
+    replace_text(file, json.dumps({"format": FORMAT, **asdict(plan)}, indent=1) + "\n", FileWriteError)
 
 
 def load_plan(file: Path) -> Plan:

@@ -38,7 +38,7 @@ def quality_report(index: IndexReader) -> QualityReport:
         for path, quality in zip(index.paths(np.arange(len(index))), qualities, strict=True)
         if (flags := quality_flags(quality))
     ]
-    skipped = load_skipped(index.directory, index.manifest.folders[0].given)
+    skipped = load_skipped(index.directory, index.manifest.folders)
     for line in skipped:
         path = index.shown(line.skip.folder, line.skip.path)
         if line.excluded:

@@ -11,7 +11,7 @@ from embedlab_core.analysis.analyze import Analysis
 from embedlab_core.analysis.clusters import Cluster
 from embedlab_core.analysis.labels import ImageLabel, Labelling
 from embedlab_core.cli.options import printable
-from embedlab_core.errors import IndexWriteError
+from embedlab_core.errors import FileWriteError
 
 
 def label_facts(analysis: Analysis, labelling: Labelling, explain: bool) -> dict[str, Any]:
@@ -44,14 +44,14 @@ def counts_table(labelling: Labelling) -> Iterator[str]:
 
 
 def write_csv(file: Path, labelling: Labelling) -> None:
-    """One row an image: path, label, probability, score. Raises IndexWriteError."""
+    """One row an image: path, label, probability, score. Raises FileWriteError."""
     try:
         with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
             writer = csv.DictWriter(stream, ["path", "label", "probability", "score"])
             writer.writeheader()
             writer.writerows(map(_entry, labelling.images))
     except OSError as error:
-        raise IndexWriteError(
+        raise FileWriteError(
             f"{file}: cannot be written ({error.strerror or error}); choose another file with --csv"
         ) from error
 

@@ -21,9 +21,10 @@ from embedlab_core.encoders.registry import (
     canonical_name,
 )
 from embedlab_core.encoders.spec import MODEL_JSON, ModelSpec, load_model_spec
-from embedlab_core.errors import ModelError, ModelMismatchError, ModelPullError
+from embedlab_core.errors import MissingPackageError, ModelError, ModelMismatchError, ModelPullError
 from embedlab_core.index.files import file_sha256
 from embedlab_core.index.manifest import ModelRef
+from embedlab_core.packages import needed_for, require
 from embedlab_core.user_cache import user_cache
 
 log = logging.getLogger(__name__)
@@ -91,13 +92,16 @@ def pull(backbone: str) -> ModelSpec:
     """The folder of a backbone, made from its open_clip checkpoint if it is not here yet.
 
     Weights come from the hub's cache, else from the network. Raises ModelError if there is no such model, and
-    ModelPullError if it cannot be brought here; then nothing half-made is left.
+    ModelPullError or MissingPackageError if it cannot be brought here; then nothing half-made is left.
     """
     name = canonical_name(backbone)
     if spec := find_model(name):
         return spec
     if name == EMBEDDED:
         raise ModelError(f"{EMBEDDED}: its folder is missing from {model_roots()[0]}; restore it from the project")
+    require(
+        "making a model of a checkpoint", "huggingface_hub", "open_clip", "torch", "onnx", "onnxscript", "safetensors"
+    )
     from embedlab_core.encoders.export import export_model
     from embedlab_core.encoders.openclip import fetch, find_source, load
 
@@ -121,7 +125,7 @@ def verify(backbone: str) -> ModelSpec:
 
 def remove(name: str) -> Path:
     """Delete a pulled model folder. Raises ModelError if it is not here, or is the one in the box."""
-    if name == EMBEDDED:
+    if canonical_name(name) == EMBEDDED:
         raise ModelError(f"{EMBEDDED}: is a part of embedlab and stays")
     folder = _installed(name).folder
     shutil.rmtree(folder)
@@ -134,7 +138,8 @@ def resolve_backbones(backbones: Sequence[str], made_by: Sequence[ModelRef] = ()
     "auto" alone stands for the models of the index that is being updated (`made_by`), if there is one. Raises
     ModelError, ModelPullError and ModelMismatchError.
     """
-    if list(backbones) == [AUTO] and made_by:
+    backbones = [backbone.strip() for backbone in backbones]
+    if backbones == [AUTO] and made_by:
         return [model_of_index(model) for model in made_by]
     return [resolve_backbone(backbone) for backbone in backbones]
 
@@ -221,7 +226,7 @@ def _why_no_main() -> str | None:
         if _in_hub_cache() or _hub_answers():
             pull(MAIN.name)
             return None
-    except ModelPullError as error:
+    except (ModelPullError, MissingPackageError) as error:
         return str(error)
     return f"{MAIN.name} is not here and the network is out of reach"
 
@@ -261,7 +266,8 @@ def _hub_answers() -> bool:
 
 
 def _in_hub_cache() -> bool:
-    from huggingface_hub import try_to_load_from_cache
+    with needed_for("looking for a model in the hub's cache"):
+        from huggingface_hub import try_to_load_from_cache
 
     return any(isinstance(try_to_load_from_cache(MAIN.hub_repo, name), str) for name in CHECKPOINT_NAMES)
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from embedlab_core.encoders.base import TextEmbeddings, checked
 from embedlab_core.encoders.prompts import clean_prompt
 from embedlab_core.encoders.spec import ModelSpec
-from embedlab_core.errors import ModelError
+from embedlab_core.errors import ModelError, first_line
 from embedlab_core.index.manifest import ModelRef
+from embedlab_core.packages import needed_for
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -70,8 +71,8 @@ class OnnxEncoder:
             return cast(npt.NDArray[np.float32], session.run(None, inputs)[0])
         except _onnx_errors() as error:
             raise ModelError(
-                f"{self.spec.folder}: ONNX Runtime cannot run model {self.spec.name} ({error}); if memory is short, a "
-                "smaller --batch-size takes less"
+                f"{self.spec.folder}: ONNX Runtime cannot run model {self.spec.name} ({first_line(error)}); if memory "
+                "is short, a smaller --batch-size takes less"
             ) from error
 
     @cached_property
@@ -84,18 +85,20 @@ class OnnxEncoder:
 
     @cached_property
     def _tokenizer(self) -> "tokenizers.Tokenizer":
-        import tokenizers
+        with needed_for("reading prompts"):
+            import tokenizers
 
         path = self.spec.folder / "tokenizer.json"
         try:
             return tokenizers.Tokenizer.from_file(str(path))
         # tokenizers raises bare Exception for every fault of the file.
         except Exception as error:
-            raise ModelError(f"{path}: cannot be read ({error}); restore the model folder") from error
+            raise ModelError(f"{path}: cannot be read ({first_line(error)}); restore the model folder") from error
 
 
 def _session(path: Path, prepack: bool) -> "onnxruntime.InferenceSession":
-    import onnxruntime
+    with needed_for("running a model"):
+        import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -105,7 +108,9 @@ def _session(path: Path, prepack: bool) -> "onnxruntime.InferenceSession":
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _onnx_errors() as error:
-        raise ModelError(f"{path}: ONNX Runtime cannot load it ({error}); restore the model folder") from error
+        raise ModelError(
+            f"{path}: ONNX Runtime cannot load it ({first_line(error)}); restore the model folder"
+        ) from error
 
 
 def _onnx_errors() -> tuple[type[Exception], ...]:

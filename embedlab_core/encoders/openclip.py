@@ -18,12 +18,17 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from embedlab_core.encoders.registry import CHECKPOINT_NAMES, EMBEDDED, HUB_PREFIX, LOCAL_PREFIX, REGISTRY
-from embedlab_core.errors import ModelError, ModelPullError
+from embedlab_core.errors import ModelError, ModelPullError, first_line
+from embedlab_core.packages import needed_for, require
 
 log = logging.getLogger(__name__)
 
 _CONFIG = "open_clip_config.json"
 _SHA256_DIGITS = 64
+# Names of tensors, and the settings, of CLIP as transformers saves it.
+_TRANSFORMERS_TOWERS = ("vision_model.", "text_model.")
+_TRANSFORMERS_CONFIG = "config.json"
+_TRANSFORMERS = "a model of transformers, not of open_clip; give one that open_clip saved, or an ARCH:TAG that it knows"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -62,6 +67,8 @@ def find_source(backbone: str) -> Source:
     if backbone.startswith(LOCAL_PREFIX):
         folder = Path(backbone.removeprefix(LOCAL_PREFIX))
         if not (folder / _CONFIG).is_file():
+            if (folder / _TRANSFORMERS_CONFIG).is_file():
+                raise ModelError(f"{folder}: {_TRANSFORMERS}")
             raise ModelError(f"{folder / _CONFIG}: no such file; local-dir wants a folder that open_clip saved")
         return Source(f"{LOCAL_PREFIX}{folder}", None, None, None, "as its owner says")
     architecture, _, tag = backbone.partition(":")
@@ -81,7 +88,8 @@ def _hub_repo(backbone: str) -> str:
 
 
 def _tagged(architecture: str, tag: str) -> Source:
-    import open_clip
+    with needed_for("a model by its open_clip name"):
+        import open_clip
 
     if not open_clip.is_pretrained_cfg(architecture, tag):
         known = [*REGISTRY, EMBEDDED, *(f"{arch}:{known_tag}" for arch, known_tag in open_clip.list_pretrained())]
@@ -109,13 +117,16 @@ def fetch(source: Source) -> None:
 
 
 def load(source: Source) -> LoadedModel:
-    """Load a checkpoint that `fetch` brought. Raises ModelError if it does not fit its architecture, and ModelPullError
-    if its text tower needs another repository and the hub does not answer for that."""
-    import open_clip
-    import safetensors
+    """Load a checkpoint that `fetch` brought. Raises ModelError if it does not fit its architecture, ModelPullError if
+    its text tower needs another repository and the hub does not answer for that, and MissingPackageError."""
+    with needed_for("loading a checkpoint"):
+        import open_clip
+        import safetensors
 
     try:
         repos = _text_repos(open_clip.get_model_config(source.model_name))
+        if repos:
+            require(f"the text tower of {source.model_name}", "transformers")
         with contextlib.nullcontext() if all(map(_answers, repos)) else _offline():
             model = open_clip.create_model(
                 source.model_name, pretrained=source.tag, require_pretrained=True, force_quick_gelu=source.quick_gelu
@@ -131,6 +142,9 @@ def load(source: Source) -> LoadedModel:
         zipfile.BadZipFile,
         safetensors.SafetensorError,
     ) as error:
+        # torch names the tensors that it did not expect.
+        if any(f'"{tower}' in str(error) for tower in _TRANSFORMERS_TOWERS):
+            raise ModelError(f"{source.model_name}: {_TRANSFORMERS}") from error
         raise ModelError(f"{source.model_name}: the checkpoint cannot be loaded ({first_line(error)})") from error
     return LoadedModel(model.eval(), tokenizer, open_clip.get_model_preprocess_cfg(model))
 
@@ -213,7 +227,8 @@ def _download(repo: str, filenames: tuple[str, ...]) -> Path:
             if cached := _cached(repo, filenames):
                 return cached
             raise ModelPullError(f"{repo}: {_why_not(filename, endpoint, error)}") from error
-    raise ModelPullError(f"{repo}: has none of {', '.join(filenames)} at {endpoint}")
+    why = "; it may hold a model of transformers, not of open_clip" if filenames == (_CONFIG,) else ""
+    raise ModelPullError(f"{repo}: has none of {', '.join(filenames)} at {endpoint}{why}")
 
 
 def _http_error() -> type[Exception]:
@@ -275,9 +290,3 @@ def _check_sha256(path: Path) -> None:
             f"{path.name}: corrupted download: sha256 is {actual}, the hub announced {blob.name}; "
             "the file was removed, run the command again"
         )
-
-
-def first_line(error: BaseException) -> str:
-    """The first line, and the next one where that only announces it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]

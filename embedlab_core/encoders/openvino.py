@@ -12,6 +12,7 @@ from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.spec import ModelSpec
 from embedlab_core.errors import DeviceError, ModelError
 from embedlab_core.index.manifest import ModelRef
+from embedlab_core.packages import needed_for
 
 if TYPE_CHECKING:
     import openvino
@@ -24,7 +25,7 @@ class OpenVinoEncoder:
     """
 
     def __init__(self, spec: ModelSpec, batch_size: int) -> None:
-        """Raises DeviceError if OpenVINO is not installed or the processor has no bfloat16."""
+        """Raises MissingPackageError without OpenVINO, and DeviceError if the processor has no bfloat16."""
         self.spec = spec
         self._batch_size = batch_size
         self._text = OnnxEncoder(spec)
@@ -65,12 +66,8 @@ class OpenVinoEncoder:
 
 
 def _core() -> Any:
-    try:
+    with needed_for("bfloat16 on the CPU"):
         import openvino
-    except ImportError as error:
-        raise DeviceError(
-            "bfloat16 on the CPU needs OpenVINO; install it with: pip install 'embedlab[openvino]'"
-        ) from error
     core = openvino.Core()
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise DeviceError("this processor has no bfloat16; use --precision float32")

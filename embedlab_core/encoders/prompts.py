@@ -4,6 +4,8 @@ import html
 import string
 from typing import Literal
 
+from embedlab_core.packages import needed_for
+
 PromptCleaning = Literal["none", "whitespace", "lower", "canonicalize"]
 
 _NO_PUNCTUATION = str.maketrans("_", " ", string.punctuation.replace("_", ""))
@@ -29,6 +31,7 @@ def _repair(text: str) -> str:
     """ftfy changes nothing in printable ASCII without an entity, and costs a tenth of a cold start to import."""
     if text.isascii() and text.isprintable() and "&" not in text:
         return text
-    import ftfy
+    with needed_for("repairing a prompt"):
+        import ftfy
 
     return ftfy.fix_text(text)

@@ -95,7 +95,9 @@ REGISTRY: dict[str, Pretrained] = {
 
 
 def canonical_name(backbone: str) -> str:
-    """The one name of a backbone: `ViT-B-32:laion2b_s34b_b79k` is ViT-B-32, and a local folder has its full path."""
+    """The one name of a backbone: `ViT-B-32:laion2b_s34b_b79k` is ViT-B-32, a local folder has its full path, and
+    spaces around a name are nobody's intent."""
+    backbone = backbone.strip()
     if backbone.startswith(LOCAL_PREFIX):
         return LOCAL_PREFIX + str(Path(backbone.removeprefix(LOCAL_PREFIX)).resolve())
     architecture, _, tag = backbone.partition(":")

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from embedlab_core.encoders.base import Precision, TextEmbeddings, checked, padded
 from embedlab_core.encoders.onnx import OnnxEncoder
-from embedlab_core.encoders.openclip import fetch, find_source, first_line, load, weights_sha256
+from embedlab_core.encoders.openclip import fetch, find_source, load, weights_sha256
 from embedlab_core.encoders.registry import EMBEDDED
 from embedlab_core.encoders.spec import ModelSpec
-from embedlab_core.errors import DeviceError, ModelMismatchError
+from embedlab_core.errors import DeviceError, MissingPackageError, ModelMismatchError, first_line
 from embedlab_core.index.manifest import ModelRef
+from embedlab_core.packages import needed_for, require
 
 TorchDevice = Literal["cpu", "cuda", "mps"]
 
@@ -100,7 +101,13 @@ class TorchEncoder:
 
 
 def available_device() -> TorchDevice | None:
-    import torch
+    """None also without torch. Raises MissingPackageError if torch is there and cannot be loaded."""
+    try:
+        require("a GPU", "torch")
+    except MissingPackageError:
+        return None
+    with needed_for("looking for a GPU"):
+        import torch
 
     if torch.cuda.is_available():
         return "cuda"
@@ -108,7 +115,9 @@ def available_device() -> TorchDevice | None:
 
 
 def _require(device: TorchDevice, precision: Precision) -> None:
-    import torch
+    require(f"the device {device}", "huggingface_hub", "open_clip", "safetensors")
+    with needed_for(f"the device {device}"):
+        import torch
 
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present[device]:

@@ -9,18 +9,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from embedlab_core.errors import IndexWriteError
+from embedlab_core.errors import FileWriteError, IndexWriteError
 
 # What is called so is a file of embedlab that was not finished, and may be removed.
 _TEMPORARY_PREFIX = ".embedlab-tmp-"
 _TEMPORARY = re.compile(re.escape(_TEMPORARY_PREFIX) + r"\d+-.+", re.DOTALL)
 
 
-def replace_file(path: Path, write: Callable[[IO[bytes]], object], *, durable: bool = True) -> str:
+def replace_file(
+    path: Path,
+    write: Callable[[IO[bytes]], object],
+    fault: type[FileWriteError] = IndexWriteError,
+    *,
+    durable: bool = True,
+) -> str:
     """Call `write` on a temporary file beside `path`, flush it to disk, rename it to `path`, and return its sha256.
 
     A process killed at any moment leaves the old file or the new one. durable: so does a machine that loses its power;
-    waiting for the disk costs more than a search does. Raises IndexWriteError.
+    waiting for the disk costs more than a search does. Raises `fault`, which is FileWriteError for files outside an
+    index.
     """
     temporary = temporary_path(path)
     try:
@@ -34,7 +41,7 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object], *, durable: b
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         temporary.replace(path)
     except OSError as error:
-        raise IndexWriteError(
+        raise fault(
             f"{path}: cannot be written ({error.strerror or error}); free some space or choose another folder, "
             "then run the command again"
         ) from error
@@ -65,9 +72,11 @@ def remove_leftovers(folder: Path, name: str, older: float = 0.0) -> None:
             _discard(path)
 
 
-def replace_text(path: Path, text: str, *, durable: bool = True) -> str:
+def replace_text(
+    path: Path, text: str, fault: type[FileWriteError] = IndexWriteError, *, durable: bool = True
+) -> str:
     """`replace_file` for UTF-8 text; names that are not valid Unicode keep their bytes."""
-    return replace_file(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")), durable=durable)
+    return replace_file(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")), fault, durable=durable)
 
 
 def file_sha256(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from embedlab_core.errors import IndexDamagedError
 from embedlab_core.images.discover import ImageFile, Skip, SkipKind, shown_path
 from embedlab_core.images.quality import Quality, QualityScores
 from embedlab_core.index.files import replace_text
+from embedlab_core.index.folders import Folder
 
 SKIPPED = "skipped.jsonl"
 
@@ -52,14 +53,14 @@ def save_skipped(index_dir: Path, skipped: Iterable[Skip], excluded: Iterable[Ex
     replace_text(index_dir / SKIPPED, "".join(f"{line}\n" for line in lines))
 
 
-def load_skipped(index_dir: Path, given: str) -> tuple[SkippedFile, ...]:
+def load_skipped(index_dir: Path, folders: Sequence[Folder]) -> tuple[SkippedFile, ...]:
     """In the order of the file; none if there is no such file.
 
-    given: the first folder of the index, with which paths in lists of format 1 begin. Raises IndexDamagedError.
+    folders: of the index; paths in lists of format 1 begin with the first of them. Raises IndexDamagedError.
     """
     path = index_dir / SKIPPED
     try:
-        return tuple(_skipped(parse_document(line, _Line), given) for line in path.read_text("utf-8").splitlines())
+        return tuple(_skipped(parse_document(line, _Line), folders) for line in path.read_text("utf-8").splitlines())
     except FileNotFoundError:
         return ()
     except (OSError, ValueError) as error:
@@ -89,8 +90,11 @@ class _Line:
     measured: _Measured | None = None
 
 
-def _skipped(line: _Line, given: str) -> SkippedFile:
-    """given: the folder of an index of format 1."""
+def _skipped(line: _Line, folders: Sequence[Folder]) -> SkippedFile:
+    """Raises ValueError for a folder that the index does not have."""
+    if line.folder is not None and line.folder >= len(folders):
+        raise ValueError(f"folder: {line.folder}, but the index has {len(folders)}")
+    given = folders[0].given
     path = line.path if line.folder is not None else line.path.removeprefix(shown_path(given, "x").removesuffix("x"))
     skip = Skip(path, line.reason, line.kind, line.folder or 0)
     if line.measured is None:

@@ -20,6 +20,7 @@ from embedlab_core.errors import IndexWriteError
 from embedlab_core.index.files import replace_file, replace_text
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.packages import needed_for
 from embedlab_core.search.filters import Filter
 from embedlab_core.search.rank import exact_candidates
 
@@ -74,6 +75,8 @@ class AnnIndex:
         searched exactly. Raises IndexWriteError if it cannot be saved."""
         if len(index) < LEAST_ROWS:
             return None
+        with needed_for("approximate search"):
+            import faiss  # noqa: F401
         searcher = _load(index)
         if searcher is None:
             with _locked(index.directory):

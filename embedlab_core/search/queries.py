@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.encoders.ensemble import Ensemble, Pixels
-from embedlab_core.errors import ImageDecodeError, QueryError
+from embedlab_core.errors import ImageDecodeError, QueryError, why_unreadable
 from embedlab_core.images.decode import PixelSpec, decode_image
 from embedlab_core.images.discover import Skip, discover, shown_path
 from embedlab_core.images.read import read_file
@@ -76,7 +76,7 @@ def prompts_of(file: Path, what: str = "prompts") -> list[str]:
     try:
         lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise QueryError(f"{file}: cannot be read as UTF-8 text ({error})") from error
+        raise QueryError(f"{file}: {why_unreadable(error)}") from error
     prompts = [line.strip() for line in lines if line.strip()]
     if not prompts:
         raise QueryError(f"{file}: no {what} here; write one a line")

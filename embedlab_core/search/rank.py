@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.index.reader import BLOCK_ROWS, IndexReader
+from embedlab_core.packages import needed_for
 from embedlab_core.search.filters import Filter
 from embedlab_core.search.similarity import cosines, product_error
 
@@ -83,7 +84,8 @@ def exact_candidates(
 def _single_threaded_blas(wanted: bool) -> AbstractContextManager[object]:
     if not wanted:
         return nullcontext()
-    from threadpoolctl import threadpool_limits
+    with needed_for("searching in several threads"):
+        from threadpoolctl import threadpool_limits
 
     return cast(AbstractContextManager[object], threadpool_limits(1, user_api="blas"))
 

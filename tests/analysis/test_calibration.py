@@ -217,7 +217,12 @@ def test_labels_that_cannot_be_used_are_named(
 
 def test_a_file_of_labels_that_is_not_text_is_named(index: IndexReader, tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_bytes(b"path_a,path_b,same\n\xff\xfe,x,1\n")
-    with pytest.raises(DuplicatesError, match=r"pairs\.csv: not a readable CSV"):
+    with pytest.raises(DuplicatesError, match=r"pairs\.csv: not UTF-8 text \(byte 0xff at 19\); save it as UTF-8"):
         pairs_of_file(index, tmp_path / "pairs.csv")
-    with pytest.raises(DuplicatesError, match=r"none\.csv: not a readable CSV"):
+    with pytest.raises(DuplicatesError, match=r"none\.csv: no such file"):
         pairs_of_file(index, tmp_path / "none.csv")
+    with pytest.raises(DuplicatesError, match="a folder, not a file"):
+        pairs_of_file(index, tmp_path)
+    (tmp_path / "pairs.csv").write_text(f"path_a,path_b,same\n{'x' * 200_000},y,1\n")
+    with pytest.raises(DuplicatesError, match=r"pairs\.csv: not a readable CSV file \(field larger"):
+        pairs_of_file(index, tmp_path / "pairs.csv")

@@ -1,5 +1,6 @@
 """Pairs marked apart, fused hashes with their evidence, and thresholds that depend on the surroundings."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,17 @@ def test_a_union_holds_every_pair_of_both_once(seed: int) -> None:
     found = list(zip(both.left.tolist(), both.right.tolist(), both.scores.tolist(), strict=True))
     wanted = {row for part in parts for row in zip(part.left.tolist(), part.right.tolist(), strict=True)}
     assert found == [(left, right, left + right) for left, right in sorted(wanted)]
+
+
+def test_a_list_of_the_first_format_is_of_the_first_folder(tmp_path: Path) -> None:
+    index = make_index(tmp_path, random_units(3, 4), paths=["a", "b", "c"])
+    (tmp_path / APART).write_text('{"format": 1, "pairs": [["a", "b"]]}')
+    mark_apart(index, "b", "c")
+    assert rows_apart(index) == [(0, 1), (1, 2)]
+    assert json.loads((tmp_path / APART).read_text()) == {
+        "format": 2,
+        "pairs": [[[0, "a"], [0, "b"]], [[0, "b"], [0, "c"]]],
+    }
 
 
 def test_images_marked_apart_are_in_no_group_together_and_the_rest_stays(tmp_path: Path) -> None:

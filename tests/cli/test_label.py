@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from embedlab_core.analysis.labels import ImageLabel, Labelling
 from embedlab_core.api import Index
+from embedlab_core.cli.label_output import write_csv
 from embedlab_core.encoders.onnx import OnnxEncoder
+from embedlab_core.errors import FileWriteError, IndexWriteError
 from embedlab_core.metrics import METRICS
 from tests.cli.conftest import Grader
 from tests.support import ASSETS, as_ordinary_user, embed_images, run_cli, save_pictures
@@ -88,10 +91,10 @@ def test_clusters_are_named_by_a_vocabulary(tiny_index: Path, tiny_env: Env, wor
     [
         ("label --labels {twice}", 1, "label 'red' is given 2 times"),
         ("label --labels {empty}", 1, "empty.txt: no labels here"),
-        ("label --labels {latin}", 1, "latin.txt: cannot be read as UTF-8"),
-        ("label --labels {nowhere}", 1, "nowhere: cannot be read"),
+        ("label --labels {latin}", 1, "latin.txt: not UTF-8 text (byte 0xe9 at 3); save it as UTF-8"),
+        ("label --labels {nowhere}", 1, "nowhere: no such file"),
         ("label --labels {labels} --csv {nowhere}/out.csv", 1, "out.csv: cannot be written"),
-        ("label --vocabulary {latin}", 1, "latin.txt: cannot be read as UTF-8"),
+        ("label --vocabulary {latin}", 1, "latin.txt: not UTF-8 text (byte 0x"),
         ("label --vocabulary {empty}", 1, "empty.txt: no labels here"),
         ("label --vocabulary {labels} --clusters 13", 1, "13 clusters of 12 images"),
         ("label --csv {nowhere}", 2, "--csv needs --labels"),
@@ -219,3 +222,15 @@ def test_a_failure_is_a_json_line_too(tmp_path: Path) -> None:
     error = json.loads(ran.stderr)
     assert error["level"] == "error"
     assert "no index here" in error["message"]
+
+
+def test_csv_of_labels_quotes_what_would_end_a_field(tmp_path: Path) -> None:
+    paths = ["two\nlines", "carriage\rreturn", 'a "quoted", one']
+    images = tuple(ImageLabel(path, f"{path}!", 0.5, 0.25) for path in paths)
+    write_csv(tmp_path / "labels.csv", Labelling(images, {}))
+    with (tmp_path / "labels.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(row["path"], row["label"]) for row in rows] == [(path, f"{path}!") for path in paths]
+    with pytest.raises(FileWriteError, match="cannot be written") as caught:
+        write_csv(tmp_path, Labelling(images, {}))
+    assert not isinstance(caught.value, IndexWriteError)

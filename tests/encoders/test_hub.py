@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import transformers
+from safetensors.torch import save_file
 
-from embedlab_core.encoders.folders import pull
+from embedlab_core.encoders.folders import pull, resolve_backbones
 from embedlab_core.errors import ModelError, ModelPullError
 from tests.checkpoints import CHECKPOINT, CONFIG
 from tests.encoders.conftest import Machine, Pair, new_machine
@@ -216,6 +218,12 @@ def test_a_name_like_nothing_known_points_at_the_list(weights: Path) -> None:
         pull("zzz")
 
 
+@pytest.mark.parametrize("name", [" lite", "lite ", "\tlite\n"])
+def test_spaces_around_a_name_are_nobodys_intent(weights: Path, name: str) -> None:
+    assert pull(name).name == "lite"
+    assert [spec.name for spec in resolve_backbones([name])] == ["lite"]
+
+
 # What a local checkpoint can have wrong with it.
 
 
@@ -231,6 +239,20 @@ def test_a_checkpoint_of_the_wrong_shape_is_refused(local: Path, weights: Path) 
     with pytest.raises(ModelError, match=r"^local-dir:.+: the checkpoint cannot be loaded \(.*size mismatch"):
         pull(f"local-dir:{local}")
     assert everything_in(weights) == set()
+
+
+def test_a_checkpoint_of_transformers_is_called_so_in_one_line(local: Path, weights: Path) -> None:
+    tower = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.CLIPConfig(text_config=tower, vision_config={**tower, "image_size": 32, "patch_size": 8})
+    clip = transformers.CLIPModel(config)
+    save_file({name: tensor.contiguous() for name, tensor in clip.state_dict().items()}, local / CHECKPOINT)
+    with pytest.raises(ModelError, match="a model of transformers, not of open_clip") as caught:
+        pull(f"local-dir:{local}")
+    assert len(str(caught.value)) < 400
+    (local / CONFIG).unlink()
+    (local / "config.json").write_text(config.to_json_string())
+    with pytest.raises(ModelError, match="a model of transformers, not of open_clip"):
+        pull(f"local-dir:{local}")
 
 
 def test_a_damaged_checkpoint_is_refused(local: Path, weights: Path) -> None:
