@@ -41,7 +41,7 @@ def main() -> None:
         index, source = write_index(directory, count, lite.dim, model=lite.ref("float32"))
         queries = source.draw(QUERIES)
         # The prompt is answered from the cache of query vectors: this times the search, not the text tower.
-        cache = QueryCache(directory, str(lite.ref("float32")))
+        cache = QueryCache(directory, str(lite.ref("float32")), lite.dim)
         cache.put({sha256(b"prompt\0" + PROMPT.encode()).digest(): CachedVector(queries[0])})
         megabytes = count * lite.dim * 4 / 1e6
         print(f"{count} x {lite.dim} float32, {megabytes:.0f} MB")

@@ -68,7 +68,7 @@ def captions(data: Path, encoder: OnnxEncoder) -> None:
         vectors = encoded(encoder, len(held), pixels.__getitem__)
         texts = [item.texts[0] for item in held]
         for on in (False, True):
-            queries, _ = text_queries(texts, Ensemble([encoder]), templates=on)
+            queries = text_queries(texts, Ensemble([encoder]), templates=on)
             scores = np.stack([query.vector for query in queries]) @ vectors.T
             ranks = (scores > np.diag(scores)[:, None]).sum(axis=1)
             recalls = " ".join(f"{100 * np.mean(ranks < k):.1f}" for k in (1, 5, 10))

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from embedlab_core.api import Index
+    from embedlab_core.search.compose import Weighted
 
-__all__ = ["Index"]
+__all__ = ["Index", "Weighted"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`Index` is imported when it is asked for, so that `embedlab --help` need not wait for NumPy."""
+    """The API is imported when it is asked for, so that `embedlab --help` need not wait for NumPy."""
     if name == "Index":
         from embedlab_core.api import Index
 
         return Index
+    if name == "Weighted":
+        from embedlab_core.search.compose import Weighted
+
+        return Weighted
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -32,9 +32,13 @@ from embedlab_core.progress import Progress, untold
 from embedlab_core.search.ann import RERANK
 from embedlab_core.search.bench import AnnBench, bench_ann
 from embedlab_core.search.cache import QueryCache
+from embedlab_core.search.compose import Weighted
 from embedlab_core.search.fusion import fused_index
-from embedlab_core.search.queries import text_queries, warn_of_cuts
+from embedlab_core.search.queries import text_queries, warn_of_prompts
 from embedlab_core.search.search import DEFAULTS, QuerySet, SearchOptions, SearchResult, search
+
+# A prompt, or an image, in a query of several.
+Term = str | Path | Weighted
 
 
 class Index:
@@ -63,7 +67,7 @@ class Index:
 
     @property
     def _cache(self) -> QueryCache:
-        return QueryCache(self.reader.directory, " + ".join(map(str, self.manifest.models)))
+        return QueryCache(self.reader.directory, " + ".join(map(str, self.manifest.models)), self.manifest.dim)
 
     def _recorded(self, command: str) -> AbstractContextManager[Stopwatch]:
         return recorded(self.reader.directory, command, images=len(self))
@@ -71,19 +75,20 @@ class Index:
     def search(
         self,
         *,
-        text: str | Sequence[str] = (),
-        image: str | Path | Sequence[str | Path] = (),
-        minus_text: str | Sequence[str] = (),
-        minus_image: str | Path | Sequence[str | Path] = (),
+        text: Term | Sequence[Term] = (),
+        image: Term | Sequence[Term] = (),
+        minus_text: Term | Sequence[Term] = (),
+        minus_image: Term | Sequence[Term] = (),
         k: int | None = None,
         options: SearchOptions = DEFAULTS,
     ) -> SearchResult:
-        """The k (None: `options.k`) images nearest to a prompt or a picture, or to several of them combined.
+        """The k (None: `options.k`) images nearest to a prompt or a picture, or to several of them combined, where
+        `Weighted` says how much each counts for.
 
         Raises QueryError for a query that cannot be used, and what `ensemble` raises.
         """
-        prompts, files = _strings(text), _strings(image)
-        minus_prompts, minus_files = _strings(minus_text), _strings(minus_image)
+        prompts, files = _terms(text), _terms(image)
+        minus_prompts, minus_files = _terms(minus_text), _terms(minus_image)
         several = len(prompts) + len(files) + len(minus_prompts) + len(minus_files) > 1
         queries = QuerySet(None, files, prompts, None, minus_files, minus_prompts)
         combine = options.combine or several
@@ -161,8 +166,8 @@ class Index:
         with self._recorded("label") as watch:
             with watch.stage("encode"):
                 if phrases:
-                    queries, cut = text_queries(phrases, self.ensemble, self._cache, progress=progress)
-                    warn_of_cuts(cut, self.ensemble)
+                    queries = text_queries(phrases, self.ensemble, self._cache, progress=progress)
+                    warn_of_prompts(queries, self.ensemble)
                     vectors = np.stack([query.vector for query in queries])
                 else:
                     vectors = vocabulary_vectors(self.ensemble, progress)
@@ -229,6 +234,11 @@ class Index:
 
 def _options(duplicates: DuplicateOptions | float) -> DuplicateOptions:
     return duplicates if isinstance(duplicates, DuplicateOptions) else DuplicateOptions(duplicates)
+
+
+def _terms(given: Term | Sequence[Term]) -> list[Weighted]:
+    terms = [given] if isinstance(given, str | Path | Weighted) else given
+    return [term if isinstance(term, Weighted) else Weighted(str(term)) for term in terms]
 
 
 def _strings(given: str | Path | Sequence[str | Path]) -> list[str]:

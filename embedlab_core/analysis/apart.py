@@ -2,22 +2,27 @@
 
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 from embedlab_core.analysis.named import rows_named
-from embedlab_core.documents import PathText, read_document
+from embedlab_core.documents import Natural, PathText, read_document
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
 
 APART = "not_duplicates.json"
-FORMAT = 1
+FORMAT = 2
 
-RelativePair = tuple[PathText, PathText]
+# The number of the folder, and the path in it: the list outlives a move of the folder.
+_Key = tuple[Natural, PathText]
 
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    pairs: tuple[RelativePair, ...]
+    """In format 1 all images were in one folder."""
+
+    format: Literal[1, 2]
+    pairs: tuple[tuple[_Key | PathText, _Key | PathText], ...]
 
 
 def mark_apart(index: IndexReader, path_a: str, path_b: str) -> None:
@@ -28,9 +33,8 @@ def mark_apart(index: IndexReader, path_a: str, path_b: str) -> None:
     row_a, row_b = rows_named(index, [path_a, path_b]).tolist()
     if row_a == row_b:
         raise DuplicatesError(f"{path_a}: both paths name this image; give two")
-    # Paths relative to the images folder, so that the list outlives a move of the folder.
-    paths = [path for _, path in index.keys]
-    low, high = sorted((paths[row_a], paths[row_b]))
+    keys = index.keys
+    low, high = sorted((keys[row_a], keys[row_b]))
     pairs = sorted({*_load(index), (low, high)})
     replace_text(index.directory / APART, json.dumps({"format": FORMAT, "pairs": pairs}, indent=1) + "\n")
 
@@ -40,17 +44,22 @@ def rows_apart(index: IndexReader) -> list[tuple[int, int]]:
     pairs = _load(index)
     if not pairs:
         return []
-    rows = {path: row for row, path in enumerate(path for _, path in index.keys)}
+    rows = {key: row for row, key in enumerate(index.keys)}
     return [(rows[one], rows[other]) for one, other in pairs if one in rows and other in rows]
 
 
-def _load(index: IndexReader) -> tuple[RelativePair, ...]:
+def _load(index: IndexReader) -> list[tuple[_Key, _Key]]:
     path = index.directory / APART
     try:
-        return read_document(path, _Document, FORMAT).pairs
+        pairs = read_document(path, _Document).pairs
     except FileNotFoundError:
-        return ()
+        return []
     except (OSError, ValueError) as error:
         raise DuplicatesError(
             f"{path}: not a readable list of pairs ({error}); repair it, or delete it to forget the pairs"
         ) from error
+    return [(_key(one), _key(other)) for one, other in pairs]
+
+
+def _key(image: _Key | PathText) -> _Key:
+    return (0, image) if isinstance(image, str) else image

@@ -14,7 +14,7 @@ from embedlab_core.metrics import Stopwatch
 from embedlab_core.progress import Progress, untold
 from embedlab_core.search.cache import QueryCache
 from embedlab_core.search.fusion import fused_queries
-from embedlab_core.search.queries import prompts_of, text_queries, warn_of_cuts
+from embedlab_core.search.queries import prompts_of, text_queries, warn_of_prompts
 
 NONE = "none of these"
 
@@ -69,8 +69,8 @@ def label_images(
         raise LabelError(f"{index.directory}: the index holds no images to label; run embed on a folder that has some")
     watch = watch or Stopwatch()
     with watch.stage("encode"):
-        queries, cut = text_queries(labels, ensemble, cache, templates=True, progress=progress)
-    warn_of_cuts(cut, ensemble)
+        queries = text_queries(labels, ensemble, cache, templates=True, progress=progress)
+    warn_of_prompts(queries, ensemble)
     vectors = np.stack([query.vector for query in queries])
     vectors = index.exact_queries(fused_queries(index, vectors, fusion_weights), texts=True)
     scale, floor = _logit_scale(ensemble), _floor(ensemble)

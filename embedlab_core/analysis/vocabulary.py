@@ -40,7 +40,7 @@ def vocabulary_vectors(ensemble: Ensemble, progress: Progress = untold) -> npt.N
     if known is not None:
         return known
     # Its phrases are far shorter than the context of any model: none is cut.
-    queries, _ = text_queries(phrases, ensemble, progress=progress)
+    queries = text_queries(phrases, ensemble, progress=progress)
     vectors = np.stack([query.vector for query in queries])
     try:
         write_npz(path, {"key": np.frombuffer(key, np.uint8), "vectors": vectors})

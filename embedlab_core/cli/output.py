@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,8 @@ def search_table(results: Sequence[SearchResult], thumbnail: Callable[[str], str
         if number:
             yield ""
         yield printable(result.query.name)
+        if not result.hits:
+            yield f"   -  {_why_none(result)}"
         for rank, hit in enumerate(result.hits, start=1):
             line = f"{rank:>4}  {hit.score:.4f}  {printable(hit.path)}"
             if result.explanations:
@@ -69,6 +72,12 @@ def search_table(results: Sequence[SearchResult], thumbnail: Callable[[str], str
             yield line
             if thumbnail and (sequence := thumbnail(hit.path)):
                 yield sequence
+
+
+def _why_none(result: SearchResult) -> str:
+    if result.query.unknown and result.floor == math.inf:
+        return "no band: the model knows no word of this prompt"
+    return f"no image reaches {result.floor:.4f}" if math.isfinite(result.floor) else "no image is left"
 
 
 def models_json(models: Sequence["KnownModel"]) -> Iterator[str]:
@@ -106,7 +115,7 @@ def ann_bench_table(bench: AnnBench) -> Iterator[str]:
 
 
 def _facts(explanation: Explanation) -> str:
-    facts = [explanation.band or "no bands", f"above {explanation.percentile:.1f} % of the index"]
+    facts = [explanation.band or "no band", f"above {explanation.percentile:.1f} % of the index"]
     facts.append(f"z {explanation.z_score:.1f}")
     if explanation.duplicate_of is not None:
         facts.append(f"near-duplicate of {printable(explanation.duplicate_of)}")
@@ -117,8 +126,9 @@ def _facts(explanation: Explanation) -> str:
 
 def _csv_line(cells: Sequence[object]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    # A writer quotes what its own ends of lines consist of.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n")
 
 
 def rounded(value: float) -> float:

@@ -27,7 +27,8 @@ from embedlab_core.cli.options import (
 @click.option(
     "--combine",
     is_flag=True,
-    help="Make one query of all images and prompts. Each may begin with a weight, as in '2:a golden retriever'.",
+    help="Make one query of all images and prompts. Each may begin with a weight, as in '2:a golden retriever'; before "
+    "a digit leave a space, as in '2: 10 apples', since 10:30 is a time.",
 )
 @click.option(
     "--minus-text", "minus_prompts", multiple=True, metavar="TEXT", help="A prompt to take away; with --combine."
@@ -47,7 +48,7 @@ from embedlab_core.cli.options import (
     "--min-band",
     metavar="BAND",
     help="Leave out results below this band of the model: related or near-duplicate for images, related or match for "
-    "prompts.",
+    "prompts. A prompt of which the model knows no word has no bands, and then no results.",
 )
 @click.option(
     "--path-glob", metavar="PATTERN", help="Only images whose path matches, as in '*/2024/*.jpg'; * matches / too."
@@ -112,9 +113,20 @@ def command(
     from embedlab_core.api import Index
     from embedlab_core.cli.output import search_csv, search_json, search_paths, search_table
     from embedlab_core.cli.preview import thumbnails
+    from embedlab_core.cli.weights import weighted_image, weighted_prompt
+    from embedlab_core.search.queries import prompts_of
     from embedlab_core.search.search import QuerySet, SearchOptions
 
     queries = QuerySet(query_dir, query_files, prompts, q_text_file, minus_files, minus_prompts)
+    if combine:
+        queries = QuerySet(
+            query_dir,
+            [weighted_image(text) for text in query_files],
+            [weighted_prompt(text) for text in (*prompts, *(prompts_of(q_text_file) if q_text_file else ()))],
+            None,
+            [weighted_image(text) for text in minus_files],
+            [weighted_prompt(text) for text in minus_prompts],
+        )
     if queries == QuerySet():
         raise click.UsageError("nothing to search for: give --query-dir, --query, --q-text or --q-text-file")
     if as_json + as_csv + as_paths > 1:

@@ -20,10 +20,12 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True, slots=True)
 class TextEmbeddings:
-    """vectors: float32 (n, d), unit length. truncated: the prompts that were longer than the model's context."""
+    """vectors: float32 (n, d), unit length. truncated: the prompts that were longer than the model's context. unknown:
+    those of which the tokenizer knows no word, see `Words`."""
 
     vectors: npt.NDArray[np.float32]
     truncated: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 class Encoder(Protocol):

@@ -58,10 +58,12 @@ class Ensemble:
         return np.empty((0, sum(encoder.spec.dim for encoder in self.encoders)), np.float32), reasons
 
     def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:
-        """n prompts -> float32 (n, d), unit length; truncated: those that any model cut."""
+        """n prompts -> float32 (n, d), unit length; truncated: those that any model cut; unknown: those of which none
+        of them knows a word."""
         parts = [encoder.encode_texts(texts) for encoder in self.encoders]
         truncated = dict.fromkeys(text for part in parts for text in part.truncated)
-        return TextEmbeddings(joined([part.vectors for part in parts]), tuple(truncated))
+        unknown = dict.fromkeys(text for text in texts if all(text in part.unknown for part in parts))
+        return TextEmbeddings(joined([part.vectors for part in parts]), tuple(truncated), tuple(unknown))
 
 
 def joined(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

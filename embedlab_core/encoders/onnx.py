@@ -11,6 +11,7 @@ import numpy.typing as npt
 from embedlab_core.encoders.base import TextEmbeddings, checked
 from embedlab_core.encoders.prompts import clean_prompt
 from embedlab_core.encoders.spec import ModelSpec
+from embedlab_core.encoders.words import Words
 from embedlab_core.errors import ModelError, first_line
 from embedlab_core.index.manifest import ModelRef
 from embedlab_core.packages import needed_for
@@ -54,15 +55,18 @@ class OnnxEncoder:
     def encode_texts(self, texts: Sequence[str]) -> TextEmbeddings:
         """Each prompt runs alone, at its own length, so that its vector does not depend on the others."""
         vectors = []
-        truncated = []
+        truncated, unknown = [], []
         for text in texts:
-            encoding = self._tokenizer.encode(clean_prompt(text, self.spec.cleaning))
+            cleaned = clean_prompt(text, self.spec.cleaning)
+            encoding = self._tokenizer.encode(cleaned)
             if encoding.overflowing:
                 truncated.append(text)
+            if self._words.none_known(cleaned, encoding):
+                unknown.append(text)
             ids = np.array([encoding.ids], dtype=np.int64)
             vectors.append(self._run(self._text_session, {"ids": ids}))
         found = np.concatenate(vectors) if vectors else np.empty((0, self.spec.dim), np.float32)
-        return TextEmbeddings(checked(found, self.spec), tuple(truncated))
+        return TextEmbeddings(checked(found, self.spec), tuple(truncated), tuple(unknown))
 
     def _run(
         self, session: "onnxruntime.InferenceSession", inputs: dict[str, npt.NDArray[Any]]
@@ -82,6 +86,10 @@ class OnnxEncoder:
     @cached_property
     def _text_session(self) -> "onnxruntime.InferenceSession":
         return _session(self.spec.folder / "text.onnx", prepack=self._many)
+
+    @cached_property
+    def _words(self) -> Words:
+        return Words(self._tokenizer)
 
     @cached_property
     def _tokenizer(self) -> "tokenizers.Tokenizer":

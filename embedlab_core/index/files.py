@@ -72,9 +72,7 @@ def remove_leftovers(folder: Path, name: str, older: float = 0.0) -> None:
             _discard(path)
 
 
-def replace_text(
-    path: Path, text: str, fault: type[FileWriteError] = IndexWriteError, *, durable: bool = True
-) -> str:
+def replace_text(path: Path, text: str, fault: type[FileWriteError] = IndexWriteError, *, durable: bool = True) -> str:
     """`replace_file` for UTF-8 text; names that are not valid Unicode keep their bytes."""
     return replace_file(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")), fault, durable=durable)
 

@@ -1,7 +1,6 @@
 """Several images and prompts as one query."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,6 @@ import numpy.typing as npt
 from embedlab_core.errors import QueryError
 from embedlab_core.search.queries import Part, Query
 
-_WEIGHTED = re.compile(r"([-+]?[\d.][-+\d.eE]*):(.+)", re.DOTALL)
 # A sum shorter than this part of its terms has lost its direction to rounding.
 _LEAST_LENGTH = 1e-3
 _TINY = float(np.finfo(np.float32).tiny)
@@ -29,23 +27,21 @@ class Means:
     text: npt.NDArray[np.float32]
 
 
-def split_weight(text: str) -> tuple[float, str]:
-    """ "2:a golden retriever" -> (2.0, "a golden retriever"); without a number in front the weight is 1.
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A prompt, or the path of an image, and how much it counts for in a combined query; 1 is usual. Raises
+    QueryError for a weight that is not above 0 and finite."""
 
-    Raises QueryError for a weight that is no positive number, or has nothing after it.
-    """
-    match = _WEIGHTED.fullmatch(text)
-    if match is None:
-        return 1.0, text
-    try:
-        weight = float(match[1])
-    except ValueError as error:
-        raise QueryError(f"{text!r}: weight {match[1]!r} is not a number; write it as in '2:{match[2]}'") from error
-    if not 0 < weight < math.inf:
-        raise QueryError(f"{text!r}: a weight must be above 0; use --minus-text or --minus-image to take away")
-    if not match[2].strip():
-        raise QueryError(f"{text!r}: nothing after the weight; write what it weighs")
-    return weight, match[2]
+    what: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < math.inf:
+            raise QueryError(f"{self.what!r}: a weight of {self.weight:g}; it must be above 0, and finite")
+
+
+def weighted(term: "str | Weighted") -> Weighted:
+    return term if isinstance(term, Weighted) else Weighted(term)
 
 
 def combine(terms: Sequence[tuple[float, Query]], means: Means) -> Query:

@@ -18,7 +18,8 @@ from embedlab_core.search.similarity import cosines, product_error
 class Explanation:
     """distance: cosine distance, 1 - score. rank: from 1. percentile: share of all images whose score is not above
     this one, 0..100. z_score: the score's place among those of all images, see `robust_z`. band: "unrelated", or the
-    highest of the model's bands that the score reaches; None for a model without measured bands. duplicate_of: path of
+    highest of the model's bands that the score reaches; None for a model without measured bands, and for a prompt of which
+    it knows no word. duplicate_of: path of
     the first better result that this one is a near-duplicate of. shares: what each part of a composed query adds to the
     score, in the order of its parts."""
 
@@ -48,7 +49,7 @@ def explain_hits(index: IndexReader, query: Query, hits: Sequence[Hit], bands: B
             rank=number + 1,
             percentile=places[number],
             z_score=z_scores[number],
-            band=bands.of(query.modality, hit.score),
+            band=None if query.unknown else bands.of(query.modality, hit.score),
             duplicate_of=hits[better[number]].path if number in better else None,
             shares=tuple(shares[number].tolist()),
         )

@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -36,10 +37,17 @@ class Filter:
 
 
 def matching(index: IndexReader, pattern: str) -> npt.NDArray[np.bool_]:
-    """bool (n,): the images whose path, as results show it, matches a shell pattern; `*` also matches `/`."""
-    match = re.compile(fnmatch.translate(pattern)).match
-    found = [match(index.shown(*key)) is not None for key in index.keys]
+    """bool (n,): the images whose path, as results show it, matches a shell pattern; `*` also matches `/`.
+
+    Letters match however they are composed: file systems and keyboards differ in how they write an umlaut.
+    """
+    match = re.compile(fnmatch.translate(_composed(pattern))).match
+    found = [match(_composed(index.shown(*key))) is not None for key in index.keys]
     return np.array(found, dtype=np.bool_)
+
+
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def rows_of_content(index: IndexReader, digests: Collection[bytes]) -> npt.NDArray[np.int64]:

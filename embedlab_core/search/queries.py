@@ -41,7 +41,9 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Query:
     """name: the path or the prompt, as results show it. vector: float32 (d,), unit length. digests: sha256 of the query
-    images behind it. parts, directions: of a composed query, whose vector is the sum of `directions` (p, d)."""
+    images behind it. parts, directions: of a composed query, whose vector is the sum of `directions` (p, d). cut: the prompt
+    was longer than the model's context. unknown: the model knows none of its words, so that its scores mean nothing and
+    have no band."""
 
     name: str
     modality: Modality
@@ -49,6 +51,8 @@ class Query:
     digests: tuple[bytes, ...] = ()
     parts: tuple[Part, ...] = ()
     directions: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 1), np.float32))
+    cut: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,8 @@ def text_queries(
     cache: QueryCache | None = None,
     templates: bool = False,
     progress: Progress = untold,
-) -> tuple[list[Query], tuple[str, ...]]:
-    """Queries in the order of `prompts`, and the prompts that were cut at the model's context length.
+) -> list[Query]:
+    """Queries in the order of `prompts`.
 
     templates: each prompt's vector is the mean over `template_prompts`. Raises QueryError for a prompt that is empty or
     not text.
@@ -137,28 +141,36 @@ def text_queries(
             cache.put(made)
         vectors |= made
     found = [(prompt, vectors[digest]) for prompt, digest in zip(prompts, digests, strict=True)]
-    cut = dict.fromkeys(prompt for prompt, item in found if item.cut)
-    return [Query(prompt, "text", item.vector) for prompt, item in found], tuple(cut)
+    return [Query(prompt, "text", item.vector, cut=item.cut, unknown=item.unknown) for prompt, item in found]
 
 
-def warn_of_cuts(prompts: Sequence[str], ensemble: Ensemble) -> None:
-    """One warning for each prompt that `text_queries` found too long."""
-    for prompt in prompts:
-        log.warning("prompt cut at %d tokens: %.60s…", ensemble.context_length, prompt)
+def warn_of_prompts(queries: Sequence[Query], ensemble: Ensemble) -> None:
+    """One warning for each prompt of `text_queries` that was too long, or of which no word is known."""
+    for name, query in {query.name: query for query in queries}.items():
+        if query.cut:
+            log.warning("prompt cut at %d tokens: %.60s…", ensemble.context_length, name)
+        if query.unknown:
+            models = " + ".join(encoder.spec.name for encoder in ensemble.encoders)
+            log.warning("%.60s: model %s knows no word of this prompt; its results mean nothing", name, models)
 
 
-def _templated(
-    prompts: Sequence[str], ensemble: Ensemble, cache: QueryCache | None, progress: Progress
-) -> tuple[list[Query], tuple[str, ...]]:
+def _templated(prompts: Sequence[str], ensemble: Ensemble, cache: QueryCache | None, progress: Progress) -> list[Query]:
     for prompt in prompts:
         _prompt_digest(prompt)
     variants = {prompt: template_prompts(prompt) for prompt in prompts}
     written = list(dict.fromkeys(text for texts in variants.values() for text in texts))
-    queries, cut = text_queries(written, ensemble, cache, progress=progress)
-    known = {query.name: query.vector for query in queries}
-    vectors = averaged(np.stack([np.stack([known[text] for text in variants[prompt]]) for prompt in prompts]))
-    found = [Query(prompt, "text", vector) for prompt, vector in zip(prompts, vectors, strict=True)]
-    return found, tuple(prompt for prompt in dict.fromkeys(prompts) if any(text in cut for text in variants[prompt]))
+    known = {query.name: query for query in text_queries(written, ensemble, cache, progress=progress)}
+    vectors = averaged(np.stack([np.stack([known[text].vector for text in variants[prompt]]) for prompt in prompts]))
+    return [
+        Query(
+            prompt,
+            "text",
+            vector,
+            cut=any(known[text].cut for text in variants[prompt]),
+            unknown=known[variants[prompt][0]].unknown,
+        )
+        for prompt, vector in zip(prompts, vectors, strict=True)
+    ]
 
 
 def _read(path: str) -> _File | Skip:
@@ -193,7 +205,7 @@ def _encoded_texts(prompts: Mapping[bytes, str], ensemble: Ensemble, progress: P
         batch = items[start : start + _BATCH]
         encoded = ensemble.encode_texts([prompt for _, prompt in batch])
         for (digest, prompt), vector in zip(batch, encoded.vectors, strict=True):
-            made[digest] = CachedVector(vector, prompt in encoded.truncated)
+            made[digest] = CachedVector(vector, prompt in encoded.truncated, prompt in encoded.unknown)
         progress(len(made), len(items))
     return made
 

@@ -1,6 +1,7 @@
 """Queries against an index."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +17,13 @@ from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch
 from embedlab_core.search.ann import RERANK, AnnIndex
 from embedlab_core.search.cache import QueryCache
-from embedlab_core.search.compose import combine, split_weight
+from embedlab_core.search.compose import Weighted, combine, weighted
 from embedlab_core.search.diversity import diversify
 from embedlab_core.search.explain import Explanation, explain_hits
 from embedlab_core.search.filters import Filter, matching, rows_of_content
 from embedlab_core.search.fusion import fusion_scales
 from embedlab_core.search.means import means_of
-from embedlab_core.search.queries import Query, image_queries, images_of, prompts_of, text_queries, warn_of_cuts
+from embedlab_core.search.queries import Query, image_queries, images_of, prompts_of, text_queries, warn_of_prompts
 from embedlab_core.search.rank import Hit, decide, exact_candidates
 
 log = logging.getLogger(__name__)
@@ -33,21 +34,22 @@ _POOL = 10
 
 @dataclass(frozen=True, slots=True)
 class QuerySet:
-    """What to search for, answered in the order of the fields. The last two are for composed queries only."""
+    """What to search for, answered in the order of the fields. The last two, and weights, are for composed queries
+    only."""
 
     query_dir: str | None = None
-    query_files: Sequence[str] = ()
-    prompts: Sequence[str] = ()
+    query_files: Sequence[str | Weighted] = ()
+    prompts: Sequence[str | Weighted] = ()
     prompt_file: Path | None = None
-    minus_files: Sequence[str] = ()
-    minus_prompts: Sequence[str] = ()
+    minus_files: Sequence[str | Weighted] = ()
+    minus_prompts: Sequence[str | Weighted] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
     """k: results a query. fusion_weights: of the models of an ensemble, in their order; none means equal ones.
 
-    combine: all images and prompts are one query; their texts may begin with a weight. templates: a prompt's vector is
+    combine: all images and prompts are one query. templates: a prompt's vector is
     the mean over several ways to say it. diversity: 0..1, see `diversify`. collapse_duplicates: near-duplicates of a
     better result are left out. min_score, min_band: results below are left out. path_glob: only images whose path
     matches. exclude_query: the query images themselves are left out, by content. ann, rerank: approximate candidates,
@@ -75,12 +77,13 @@ DEFAULTS = SearchOptions()
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """models: those that made the index, whose dimensions add up to `dim`. hits: best first. explanations: one a hit,
-    or none if they were not asked for."""
+    or none if they were not asked for. floor: the lowest score that was asked for, minus infinity if none was."""
 
     query: Query
     models: tuple[ModelRef, ...]
     hits: list[Hit]
     explanations: list[Explanation]
+    floor: float = -math.inf
 
 
 def search(
@@ -114,9 +117,9 @@ def search(
         ranked = _ranked(index, queries, vectors, floors, bands.near_duplicate, options)
         return [
             SearchResult(
-                query, models, hits, explain_hits(index, query, hits, bands) if options.explain and hits else []
+                query, models, hits, explain_hits(index, query, hits, bands) if options.explain and hits else [], floor
             )
-            for query, hits in zip(queries, ranked, strict=True)
+            for query, hits, floor in zip(queries, ranked, floors, strict=True)
         ]
 
 
@@ -188,15 +191,15 @@ def _filters(index: IndexReader, queries: Sequence[Query], options: SearchOption
 
 
 def _floor(query: Query, bands: Bands, options: SearchOptions) -> float:
-    """The lowest score that is shown."""
-    floor = -np.inf if options.min_score is None else options.min_score
+    """The lowest score that is shown; infinity where a band is asked for and no score has one."""
+    floor = -math.inf if options.min_score is None else options.min_score
     if options.min_band is None:
         return floor
     known = {"image": bands.image, "text": bands.text}.get(query.modality, {})
     if options.min_band not in known:
         names = ", ".join(known) or "none; use --min-score"
         raise QueryError(f"--min-band {options.min_band}: no such band for {query.modality} queries; there is {names}")
-    return max(floor, known[options.min_band])
+    return math.inf if query.unknown else max(floor, known[options.min_band])
 
 
 def _queries(
@@ -204,20 +207,34 @@ def _queries(
 ) -> list[Query]:
     folder = images_of(query_set.query_dir) if query_set.query_dir else []
     lines = prompts_of(query_set.prompt_file) if query_set.prompt_file else []
-    plus = [*folder, *query_set.query_files], [*query_set.prompts, *lines]
+    images = [weighted(term) for term in (*folder, *query_set.query_files)]
+    prompts = [weighted(term) for term in (*query_set.prompts, *lines)]
     if not options.combine:
         if query_set.minus_files or query_set.minus_prompts:
             raise QueryError("--minus-image and --minus-text take away from a combined query; add --combine")
-        return _encoded(*plus, ensemble, cache, options.templates)
-    weights: list[float] = []
-    names: list[list[str]] = []
-    for sign, texts in ((1, plus[0]), (-1, query_set.minus_files), (1, plus[1]), (-1, query_set.minus_prompts)):
-        split = [split_weight(text) for text in texts]
-        weights += [sign * weight for weight, _ in split]
-        names.append([name for _, name in split])
-    images, prompts = names[0] + names[1], names[2] + names[3]
-    queries = _encoded(images, prompts, ensemble, cache, options.templates, strict=True)
+        if any(term.weight != 1 for term in images + prompts):
+            raise QueryError("a weight means something only in a combined query")
+        return _encoded(_names(images), _names(prompts), ensemble, cache, options.templates)
+    minus_images = [weighted(term) for term in query_set.minus_files]
+    minus_prompts = [weighted(term) for term in query_set.minus_prompts]
+    queries = _encoded(
+        _names(images + minus_images),
+        _names(prompts + minus_prompts),
+        ensemble,
+        cache,
+        options.templates,
+        strict=True,
+    )
+    weights = [
+        sign * term.weight
+        for sign, terms in ((1, images), (-1, minus_images), (1, prompts), (-1, minus_prompts))
+        for term in terms
+    ]
     return [combine(list(zip(weights, queries, strict=True)), means_of(index, ensemble))]
+
+
+def _names(terms: Sequence[Weighted]) -> list[str]:
+    return [term.what for term in terms]
 
 
 def _encoded(
@@ -231,7 +248,7 @@ def _encoded(
     """Images, then prompts. strict: an image that cannot be read is an error, since the others mean something else
     without it."""
     images, skipped = image_queries(paths, ensemble, cache)
-    texts, truncated = text_queries(prompts, ensemble, cache, templates)
+    texts = text_queries(prompts, ensemble, cache, templates)
     if skipped and (strict or not images + texts):
         raise QueryError(
             f"{skipped[0].path}: {skipped[0].reason}; {len(skipped)} of the {len(paths)} query images cannot be read"
@@ -240,5 +257,5 @@ def _encoded(
         raise QueryError("no queries given")
     for skip in skipped:
         log.warning("%s: %s; this query is left out", skip.path, skip.reason)
-    warn_of_cuts(truncated, ensemble)
+    warn_of_prompts(texts, ensemble)
     return images + texts

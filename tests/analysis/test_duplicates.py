@@ -20,7 +20,7 @@ from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.images.phash import phash
 from embedlab_core.index.reader import IndexReader
-from tests.support import Vectors, embed_images, make_index, make_rows, open_writer, picture, unit
+from tests.support import Vectors, embed_images, make_index, make_rows, open_writer, picture, random_units, unit
 
 # The cosine of these two is 0.8: too far for the embedding alone, near enough to confirm a hash.
 APART_VECTORS = unit([[1, 0], [0.8, 0.6]])
