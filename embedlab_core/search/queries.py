@@ -41,9 +41,9 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Query:
     """name: the path or the prompt, as results show it. vector: float32 (d,), unit length. digests: sha256 of the query
-    images behind it. parts, directions: of a composed query, whose vector is the sum of `directions` (p, d). cut: the prompt
-    was longer than the model's context. unknown: the model knows none of its words, so that its scores mean nothing and
-    have no band."""
+    images behind it. parts, directions: of a composed query, whose vector is the sum of `directions` (p, d). cut: the
+    prompt was longer than the model's context. unknown: the model knows none of its words, so that its scores mean
+    nothing and have no band."""
 
     name: str
     modality: Modality

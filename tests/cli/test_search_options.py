@@ -13,7 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedlab_core.cli.preview import iterm2, kitty, protocol, sixel
+from embedlab_core.cli.output import search_csv
+from embedlab_core.cli.preview import iterm2, kitty, protocol, sixel, thumbnails
+from embedlab_core.search.queries import Query
+from embedlab_core.search.rank import Hit
+from embedlab_core.search.search import SearchResult
 from tests.cli.conftest import Grader
 from tests.support import picture, run_cli
 
@@ -112,6 +116,42 @@ def test_csv_has_a_header_and_one_line_a_result(tiny_index: Path, tiny_env: Env)
     assert [row["rank"] for row in rows] == ["1", "2", "3"] * 2
 
 
+@pytest.mark.parametrize("text", ["two\nlines", "carriage\rreturn", "both\r\n", 'a "quoted", one', "plain"])
+def test_csv_quotes_what_would_end_a_field(text: str) -> None:
+    query = Query(text, "text", np.ones(1, np.float32))
+    result = SearchResult(query, (), [Hit(0, f"{text}.png", 0.5)], [])
+    written = "".join(f"{line}\n" for line in search_csv([result]))
+    assert list(csv.reader(io.StringIO(written, newline=""))) == [
+        ["query", "rank", "score", "path"],
+        [text, "1", "0.5", f"{text}.png"],
+    ]
+
+
+def test_csv_of_a_prompt_of_two_lines_is_read_back(tiny_index: Path, tiny_env: Env) -> None:
+    ran = run_cli("search", "--index", tiny_index, "--csv", "--q-text", "red\rblue\nred", "--k", "2", env=tiny_env)
+    rows = list(csv.DictReader(io.StringIO(ran.stdout, newline="")))
+    assert [row["query"] for row in rows] == ["red\rblue\nred"] * 2
+
+
+def test_a_query_without_results_says_so_in_the_table_only(tiny_index: Path, tiny_env: Env) -> None:
+    arguments = ["search", "--index", str(tiny_index), "--q-text", "red", "--min-score", "0.999"]
+    assert run_cli(*arguments, env=tiny_env).stdout == "red\n   -  no image reaches 0.9990\n"
+    assert documents(run_cli(*arguments, "--json", env=tiny_env).stdout) == [{"query": "red", "results": []}]
+
+
+def test_a_prompt_of_unknown_words_has_no_band_and_is_told_on_stderr(tiny_index: Path, tiny_env: Env) -> None:
+    command = ["search", "--index", str(tiny_index), "--q-text", "asdfqwer zxcv", "--q-text", "red"]
+    warning = "Warning: asdfqwer zxcv: model tiny knows no word of this prompt; its results mean nothing\n"
+    explained = run_cli(*command, "--json", "--explain", env=tiny_env)
+    unknown, known = documents(explained.stdout)
+    assert explained.stderr == warning
+    assert {hit["band"] for hit in unknown["results"]} == {None}
+    assert None not in {hit["band"] for hit in known["results"]}
+    judged = run_cli(*command, "--min-band", "related", env=tiny_env)
+    assert judged.stderr == warning
+    assert judged.stdout.startswith("asdfqwer zxcv\n   -  no band: the model knows no word of this prompt\n\nred\n")
+
+
 def test_paths_are_ended_by_nul_and_stand_once(tiny_index: Path, tiny_env: Env) -> None:
     ran = run_cli("search", "--index", tiny_index, "-0", "--q-text", "red", "--q-text", "red", "--k", "3", env=tiny_env)
     (found, _) = search(tiny_index, tiny_env, "--q-text", "red", "--q-text", "red", "--k", "3")
@@ -122,6 +162,26 @@ def test_no_thumbnail_ever_enters_a_pipe(tiny_index: Path, tiny_env: Env) -> Non
     arguments = ["search", "--index", str(tiny_index), "--q-text", "red"]
     plain = run_cli(*arguments, env=tiny_env)
     assert run_cli(*arguments, "--preview", env={**tiny_env, "TERM": "xterm-kitty"}) == plain
+
+
+def test_a_photograph_of_195_megapixels_has_a_thumbnail_and_what_cannot_be_read_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (15_000, 13_000), 90).save(tmp_path / "large.jpg", quality=1)
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    monkeypatch.setenv("TERM", "xterm-kitty")
+    monkeypatch.setattr("sys.stdout", Terminal())
+    thumbnail = thumbnails()
+    (data,) = re.findall(r"\x1b_G[^;]*;([^\x1b]*)\x1b\\", thumbnail(str(tmp_path / "large.jpg")))
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        assert image.size == (160, 139)
+    for name in ("bomb.png", "gone.png", "."):
+        assert thumbnail(str(tmp_path / name)) == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_the_terminal_decides_the_protocol() -> None:

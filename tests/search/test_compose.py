@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedlab_core.errors import QueryError
-from embedlab_core.search.compose import Means, combine, split_weight
+from embedlab_core.search.compose import Means, Weighted, combine
 from embedlab_core.search.queries import Query
 from tests.support import Vectors, random_units, unit
 
@@ -17,28 +17,10 @@ def text(name: str, vector: Vectors) -> Query:
     return Query(name, "text", vector)
 
 
-@pytest.mark.parametrize(
-    ("written", "weight", "rest"),
-    [
-        ("a dog", 1.0, "a dog"),
-        ("2:a dog", 2.0, "a dog"),
-        ("0.5:a dog", 0.5, "a dog"),
-        (".5:x", 0.5, "x"),
-        ("1e2:x", 100.0, "x"),
-        ("2:3:x", 2.0, "3:x"),
-        ("C:/photos/a.jpg", 1.0, "C:/photos/a.jpg"),
-        ("warning: fire", 1.0, "warning: fire"),
-        ("nan:x", 1.0, "nan:x"),
-    ],
-)
-def test_a_number_and_a_colon_in_front_are_a_weight(written: str, weight: float, rest: str) -> None:
-    assert split_weight(written) == (weight, rest)
-
-
-@pytest.mark.parametrize("written", ["1.2.3:dog", "-1:dog", "0:dog", "1e999:dog", "2: "])
-def test_weights_that_are_no_positive_numbers_are_named(written: str) -> None:
-    with pytest.raises(QueryError, match="weight"):
-        split_weight(written)
+@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf")])
+def test_a_weight_is_above_0_and_finite(weight: float) -> None:
+    with pytest.raises(QueryError, match="'a dog': a weight of .*; it must be above 0, and finite"):
+        Weighted("a dog", weight)
 
 
 def test_the_sum_of_centred_unit_parts_is_the_query() -> None:

@@ -39,6 +39,14 @@ def test_a_pattern_matches_whole_paths_and_a_star_matches_slashes(
     assert np.flatnonzero(matching(index, pattern)).tolist() == wanted
 
 
+@pytest.mark.parametrize("pattern", ["*M\u00fcller*", "*Mu\u0308ller*", "*M[\u00fc]ller*", "*M?ller*"])
+def test_letters_match_however_they_are_composed(tmp_path: Path, pattern: str) -> None:
+    paths = ["M\u00fcller/a.jpg", "Mu\u0308ller/b.jpg", "Mueller/c.jpg", "M\udcfcller.jpg"]
+    index = make_index(tmp_path / "index", random_units(4, 3), paths=paths)
+    found = np.flatnonzero(matching(index, pattern)).tolist()
+    assert found == ([0, 1, 3] if "?" in pattern else [0, 1])
+
+
 @given(st.lists(st.booleans(), min_size=12, max_size=12), st.sets(st.integers(0, 11)), st.integers(1, 12))
 def test_filtered_results_are_those_of_an_index_without_the_others(
     new_index: IndexFactory, allowed: list[bool], excluded: set[int], k: int

@@ -9,7 +9,8 @@ from PIL import Image
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import QueryError
-from embedlab_core.search.queries import image_queries, images_of, prompts_of, text_queries
+from embedlab_core.search.cache import QueryCache
+from embedlab_core.search.queries import image_queries, images_of, prompts_of, text_queries, warn_of_prompts
 from tests.support import picture, save_pictures
 
 
@@ -43,7 +44,7 @@ def test_a_file_without_prompts_or_of_another_encoding_is_named(tmp_path: Path, 
 
 
 def test_a_missing_prompt_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(QueryError, match=r"nowhere\.txt: cannot be read"):
+    with pytest.raises(QueryError, match=r"nowhere\.txt: no such file"):
         prompts_of(tmp_path / "nowhere.txt")
 
 
@@ -86,8 +87,22 @@ def test_a_prompt_that_is_not_valid_text_is_refused(tiny: OnnxEncoder) -> None:
 
 def test_text_queries_keep_their_order_and_too_long_ones_are_told(tiny: OnnxEncoder) -> None:
     long = "red " * 9
-    queries, truncated = text_queries(["blue", long, "red", "blue"], Ensemble([tiny]))
+    queries = text_queries(["blue", long, "red", "blue"], Ensemble([tiny]))
     assert [query.name for query in queries] == ["blue", long, "red", "blue"]
-    assert truncated == (long,)
+    assert [query.cut for query in queries] == [False, True, False, False]
+    assert not any(query.unknown for query in queries)
     assert np.array_equal(queries[0].vector, queries[3].vector)
     assert np.abs(queries[1].vector - queries[2].vector).max() < 1e-6
+
+
+@pytest.mark.parametrize("templates", [False, True])
+def test_a_prompt_without_a_known_word_is_warned_of_from_the_cache_too(
+    tiny: OnnxEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture, templates: bool
+) -> None:
+    ensemble, cache = Ensemble([tiny]), QueryCache(tmp_path, "tiny", tiny.spec.dim)
+    for _ in range(2):
+        caplog.clear()
+        queries = text_queries(["red", "qwer zxcv", "red zxcv", "qwer zxcv"], ensemble, cache, templates)
+        assert [query.unknown for query in queries] == [False, True, False, True]
+        warn_of_prompts(queries, ensemble)
+        assert caplog.messages == ["qwer zxcv: model tiny knows no word of this prompt; its results mean nothing"]

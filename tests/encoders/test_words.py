@@ -1,0 +1,101 @@
+"""Which prompts a tokenizer knows no word of."""
+
+import random
+import string
+from functools import cache
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from embedlab_core.analysis.clusters import vocabulary
+from embedlab_core.encoders.onnx import OnnxEncoder
+from embedlab_core.encoders.prompts import clean_prompt
+from embedlab_core.encoders.words import Words
+from tests.support import LITE
+
+ENGLISH = """
+    chihuahua axolotl hovercraft snowboarding raspberries screwdrivers windsurfing kayaking grandmother's x-ray T-shirts
+    self-driving smartphones dragonflies Reykjavik Gandalf Photoshop WhatsApp fjord rhythm lynx gypsy sphinx crypt myth
+    cwm tv bbq pc 4k 2024 42 co2 PS4 Porsche 911 mop bib hoe yak kiwi tofu baboon sarcophagus onomatopoeia
+    """.split()
+OTHER_LATIN = "Schmetterling Hund Katze Sonnenuntergang voiture maison coucher plage perro playa".split()
+FOREIGN = "\u732b \u72ac \u4eba \u7334\u5b50 \u3044\u306c \u30cd\u30b3 \uace0\uc591\uc774 \u043a\u043e\u0448\u043a\u0430 \u0441\u043e\u0431\u0430\u043a\u0430 \u03b3\u03ac\u03c4\u03b1 \u05d7\u05ea\u05d5\u05dc \u0642\u0637\u0629 \u092c\u093f\u0932\u094d\u0932\u0940 \u0e41\u0e21\u0e27".split()
+GIBBERISH = [
+    "asdfqwer zxcv",
+    "zxcv",
+    "hjkl hjkl",
+    "xqzv",
+    "sdfkjh wqxz",
+    "qwrtzp",
+    "asdfghjkl",
+    "Fgtrhx 'vbnm'",
+    "zzxxccvv",
+]
+
+
+@cache
+def lite_words() -> tuple[Tokenizer, Words]:
+    tokenizer = Tokenizer.from_file(str(LITE / "tokenizer.json"))
+    return tokenizer, Words(tokenizer)
+
+
+@cache
+def clip_words() -> tuple[Tokenizer, Words]:
+    from open_clip.tokenizer import SimpleTokenizer
+
+    from embedlab_core.encoders.tokenizer import tokenizer_of
+
+    tokenizer = tokenizer_of(SimpleTokenizer()).tokenizer
+    return tokenizer, Words(tokenizer)
+
+
+def unknown(model: str, prompt: str) -> bool:
+    tokenizer, words = lite_words() if model == "lite" else clip_words()
+    cleaned = prompt if model == "lite" else clean_prompt(prompt, "lower")
+    return words.none_known(cleaned, tokenizer.encode(cleaned))
+
+
+@pytest.mark.parametrize("model", ["lite", "clip"])
+def test_every_phrase_of_the_vocabulary_is_known(model: str) -> None:
+    assert [phrase for phrase in vocabulary() if unknown(model, phrase)] == []
+
+
+@pytest.mark.parametrize("model", ["lite", "clip"])
+def test_rare_english_and_near_languages_are_known(model: str) -> None:
+    assert [word for word in (*ENGLISH, *OTHER_LATIN) if unknown(model, word)] == []
+
+
+@pytest.mark.parametrize("model", ["lite", "clip"])
+def test_gibberish_and_other_scripts_are_not(model: str) -> None:
+    assert [prompt for prompt in (*FOREIGN, *GIBBERISH) if not unknown(model, prompt)] == []
+
+
+@pytest.mark.parametrize("model", ["lite", "clip"])
+def test_one_known_word_is_enough_and_signs_are_not_judged(model: str) -> None:
+    assert unknown(model, "zxcv hjkl")
+    for prompt in ("a red zxcv", "zxcv car", "?!", "...", "a", "5"):
+        assert not unknown(model, prompt)
+
+
+@pytest.mark.parametrize(("model", "least"), [("lite", 0.75), ("clip", 0.6)])
+def test_most_random_letters_are_not_known(model: str, least: float) -> None:
+    chance = random.Random(0)
+
+    def word() -> str:
+        return "".join(chance.choice(string.ascii_lowercase) for _ in range(chance.randint(4, 9)))
+
+    prompts = [f"{word()} {word()}" for _ in range(1000)]
+    assert sum(unknown(model, prompt) for prompt in prompts) / 1000 >= least
+
+
+def test_a_tokenizer_of_many_languages_knows_words_of_one_character() -> None:
+    pieces = [("<unk>", 0.0), ("\u2581", -2.0), ("\u2581\u732b", -1.0), ("\u5199\u771f", -1.0), ("\u306e", -1.0)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    words = Words(tokenizer)
+    for prompt, wanted in (("\u732b", False), ("\u732b\u306e\u5199\u771f", False), ("\u72ac", True)):
+        assert words.none_known(prompt, tokenizer.encode(prompt)) is wanted
+
+
+def test_the_encoder_names_them(lite: OnnxEncoder) -> None:
+    assert lite.encode_texts(["a cat", "\u732b", "asdfqwer zxcv"]).unknown == ("\u732b", "asdfqwer zxcv")
