@@ -19,8 +19,8 @@ class Explanation:
     """distance: cosine distance, 1 - score. rank: from 1. percentile: share of all images whose score is not above
     this one, 0..100. z_score: the score's place among those of all images, see `robust_z`. band: "unrelated", or the
     highest of the model's bands that the score reaches; None for a model without measured bands, and for a prompt of
-    which it knows no word. duplicate_of: path of the first better result that this one is a near-duplicate of. shares: what each part of a composed query adds to the
-    score, in the order of its parts."""
+    which it knows no word. duplicate_of: path of the first better result that this one is a near-duplicate of. shares:
+    what each part of a composed query adds to the score, in the order of its parts."""
 
     distance: float
     rank: int

@@ -13,14 +13,15 @@ from embedlab_core.encoders.prompts import clean_prompt
 from embedlab_core.encoders.words import Words
 from tests.support import LITE
 
-ENGLISH = """
-    chihuahua axolotl hovercraft snowboarding raspberries screwdrivers windsurfing kayaking grandmother's x-ray T-shirts
-    self-driving smartphones dragonflies Reykjavik Gandalf Photoshop WhatsApp fjord rhythm lynx gypsy sphinx crypt myth
-    cwm tv bbq pc 4k 2024 42 co2 PS4 Porsche 911 mop bib hoe yak kiwi tofu baboon sarcophagus onomatopoeia
-    """.split()
-OTHER_LATIN = "Schmetterling Hund Katze Sonnenuntergang voiture maison coucher plage perro playa".split()
-FOREIGN = "\u732b \u72ac \u4eba \u7334\u5b50 \u3044\u306c \u30cd\u30b3 \uace0\uc591\uc774 \u043a\u043e\u0448\u043a\u0430 \u0441\u043e\u0431\u0430\u043a\u0430 \u03b3\u03ac\u03c4\u03b1 \u05d7\u05ea\u05d5\u05dc \u0642\u0637\u0629 \u092c\u093f\u0932\u094d\u0932\u0940 \u0e41\u0e21\u0e27".split()
-GIBBERISH = [
+# Words, with spaces between them.
+ENGLISH = (
+    "chihuahua hovercraft snowboarding raspberries screwdrivers windsurfing kayaking grandmother's x-ray T-shirts "
+    "self-driving smartphones dragonflies Reykjavik Gandalf Photoshop WhatsApp fjord rhythm lynx gypsy sphinx crypt "
+    "myth cwm tv bbq pc 4k 2024 42 co2 PS4 Porsche 911 mop bib hoe yak kiwi tofu baboon sarcophagus onomatopoeia"
+)
+OTHER_LATIN = "Schmetterling Hund Katze Sonnenuntergang voiture maison coucher plage perro playa"
+FOREIGN = "猫 犬 人 猴子 いぬ ネコ 고양이 кошка собака γάτα חתול قطة बिल्ली แมว"
+GIBBERISH = (
     "asdfqwer zxcv",
     "zxcv",
     "hjkl hjkl",
@@ -30,7 +31,7 @@ GIBBERISH = [
     "asdfghjkl",
     "Fgtrhx 'vbnm'",
     "zzxxccvv",
-]
+)
 
 
 @cache
@@ -62,12 +63,12 @@ def test_every_phrase_of_the_vocabulary_is_known(model: str) -> None:
 
 @pytest.mark.parametrize("model", ["lite", "clip"])
 def test_rare_english_and_near_languages_are_known(model: str) -> None:
-    assert [word for word in (*ENGLISH, *OTHER_LATIN) if unknown(model, word)] == []
+    assert [word for word in f"{ENGLISH} {OTHER_LATIN}".split() if unknown(model, word)] == []
 
 
 @pytest.mark.parametrize("model", ["lite", "clip"])
 def test_gibberish_and_other_scripts_are_not(model: str) -> None:
-    assert [prompt for prompt in (*FOREIGN, *GIBBERISH) if not unknown(model, prompt)] == []
+    assert [prompt for prompt in (*FOREIGN.split(), *GIBBERISH) if not unknown(model, prompt)] == []
 
 
 @pytest.mark.parametrize("model", ["lite", "clip"])

@@ -19,7 +19,7 @@ def text(name: str, vector: Vectors) -> Query:
 
 @pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf")])
 def test_a_weight_is_above_0_and_finite(weight: float) -> None:
-    with pytest.raises(QueryError, match="'a dog': a weight of .*; it must be above 0, and finite"):
+    with pytest.raises(QueryError, match=r"'a dog': a weight of .*; it must be above 0, and finite"):
         Weighted("a dog", weight)
 
 

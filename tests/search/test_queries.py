@@ -105,4 +105,5 @@ def test_a_prompt_without_a_known_word_is_warned_of_from_the_cache_too(
         queries = text_queries(["red", "qwer zxcv", "red zxcv", "qwer zxcv"], ensemble, cache, templates)
         assert [query.unknown for query in queries] == [False, True, False, True]
         warn_of_prompts(queries, ensemble)
-        assert caplog.messages == ["qwer zxcv: model tiny knows no word of this prompt; its results mean nothing"]
+        told = [message for message in caplog.messages if "cut" not in message]
+        assert told == ["qwer zxcv: model tiny knows no word of this prompt; its results mean nothing"]
