@@ -20,6 +20,8 @@ T = TypeVar("T")
 _TEXT = r"\A[^\ud800-\udfff]*\Z"
 _PATH = r"\A[^\0\ud800-\udc7f\udd00-\udfff]*\Z"
 _NAME = r"\A(?!\.\.?\Z)[^\0/\\\ud800-\udc7f\udd00-\udfff]+\Z"
+# A wrong choice is quoted whole.
+_LONGEST_MESSAGE = 200
 _IN_WORDS = {
     f"`str` matching regex {_TEXT!r}": "text of whole characters",
     f"`str` matching regex {_PATH!r}": "a path",
@@ -109,7 +111,7 @@ def _in_words(message: str) -> str:
     """ "Expected `int`, got `str` - at `$.shards[2].rows`" -> "shards[2].rows: expected int, got str"."""
     for pattern, words in _IN_WORDS.items():
         message = message.replace(pattern, words)
-    what, _, where = message.replace("`", "").partition(" - at ")
+    what, _, where = message[:_LONGEST_MESSAGE].replace("`", "").partition(" - at ")
     what = what[:1].lower() + what[1:]
     place = where.replace("$.", "").replace("$", "the document")
     return f"{place}: {what}" if place else what

@@ -23,6 +23,7 @@ class _Document:
     format: Literal[1]
     name: Text
     parts: tuple[_Part, ...] = ()
+    kind: Literal["a", "b"] = "a"
     share: Share = 0.5
     low: Cosine = 0.0
     high: Cosine = 0.0
@@ -72,6 +73,7 @@ def test_a_document_becomes_a_dataclass() -> None:
         ('"low": 1, "high": 0', "low is above high"),
         ('"side": 4097', "side: expected int <= 4096"),
         ('"format": 2', "format: invalid enum value 2"),
+        ('"kind": "' + 5000 * "x" + '"', "invalid enum value 'xxx"),
         ('"share": 1, "share": 0', "field 'share' is there twice"),
         (f'"parts": {100_000 * "["}', "nested too deeply"),
     ],
@@ -82,6 +84,7 @@ def test_any_other_value_is_named(fields: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         parse_document(f"{{{fields}{rest}}}", _Document)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 250
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "[]", "null", "5", '{"format": 1', '{"format": 1, "name": "x"} {}'])

@@ -159,7 +159,7 @@ def load_calibration(index: IndexReader) -> Calibration | None:
     except (OSError, ValueError) as error:
         raise DuplicatesError(f"{path}: not a readable calibration ({error}); {again}") from error
     if calibration.models != _models(index):
-        raise DuplicatesError(f"{path}: made for {calibration.models}, not for {_models(index)}; {again}")
+        raise DuplicatesError(f"{path}: made for {calibration.models:.80}, not for {_models(index)}; {again}")
     if calibration.state != _state(index):
         log.warning("%s: made for another state of the index; to measure it anew, %s", path, again)
     return calibration

@@ -91,7 +91,7 @@ def load_plan(file: Path) -> Plan:
             f"{file}: no plan here; write one with: embedlab dedupe --index I --plan {file}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DuplicatesError(f"{file}: not a readable plan ({error}); write a new one") from error
+        raise DuplicatesError(f"{file}: not a readable plan ({error!s:.200}); write a new one") from error
 
 
 def _file(document: Any) -> PlannedFile:

@@ -99,5 +99,6 @@ class QueryCache:
 def _unless_broken(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    # UnicodeDecodeError: SQLite quotes a damaged file in its message.
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         log.debug("%s: not used (%s)", path, error)
