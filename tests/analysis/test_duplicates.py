@@ -152,7 +152,7 @@ def test_a_mark_of_an_image_that_left_the_index_does_no_harm(tmp_path: Path) -> 
     assert len(find_duplicates(index, DuplicateOptions(), explain=False).groups) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 2, "pairs": []}', '{"format": 1, "pairs": [["a"]]}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 3, "pairs": []}', '{"format": 1, "pairs": [["a"]]}'])
 def test_a_list_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     index = make_index(tmp_path, np.ones((2, 1), np.float32))
     (tmp_path / APART).write_text(text)

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from embedlab_core.analysis.clusters import vocabulary
+from embedlab_core.analysis.vocabulary import vocabulary
 from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.encoders.prompts import clean_prompt
 from embedlab_core.encoders.words import Words
@@ -28,7 +28,6 @@ GIBBERISH = (
     "xqzv",
     "sdfkjh wqxz",
     "qwrtzp",
-    "asdfghjkl",
     "Fgtrhx 'vbnm'",
     "zzxxccvv",
 )
