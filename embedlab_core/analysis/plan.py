@@ -34,7 +34,7 @@ class PlannedGroup:
     """reason: why `keep` is the one to keep. move: its copies, each compared with `keep` itself."""
 
     keep: PlannedFile
-    reason: str
+    reason: Text
     move: tuple[PlannedFile, ...]
 
 
@@ -44,7 +44,7 @@ class LookAt:
 
     keep: PlannedFile
     file: PlannedFile
-    reason: str
+    reason: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class _OldFile:
 @dataclass(frozen=True, slots=True)
 class _OldGroup:
     keep: _OldFile
-    reason: str
+    reason: Text
     move: tuple[_OldFile, ...]
 
 
