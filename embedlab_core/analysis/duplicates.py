@@ -9,11 +9,11 @@ import numpy.typing as npt
 from embedlab_core.analysis.apart import rows_apart
 from embedlab_core.analysis.evidence import PairEvidence, pair_evidence
 from embedlab_core.analysis.groups import Forest, Grouping, Labels, group_labels, members_of
-from embedlab_core.analysis.hashes import COSINE_SLACK, HASH_BITS, HashUse, each_hash_pair, hash_evidence
-from embedlab_core.analysis.keeper import Keeper, keepers_of
+from embedlab_core.analysis.hashes import COSINE_SLACK, HashUse, each_hash_pair, hash_evidence
+from embedlab_core.analysis.keeper import Keeper, Policy, keepers_of
 from embedlab_core.analysis.near import Near
 from embedlab_core.analysis.nodes import Nodes, equal_images
-from embedlab_core.analysis.pairs import Pairs, Wanted, each_pair_at_least, in_parts
+from embedlab_core.analysis.pairs import Pairs, Wanted, each_pair_at_least
 from embedlab_core.analysis.spread import Spread, group_spread
 from embedlab_core.analysis.thresholds import Threshold, limits_of
 from embedlab_core.index.reader import IndexReader
@@ -199,7 +199,7 @@ def _between(pairs: Pairs, nodes: Nodes) -> Pairs:
 
 
 def _explained(search: _Search, groups: list[DuplicateGroup]) -> list[DuplicateGroup]:
-    keepers = keepers_of(search.index, [group.rows for group in groups])
+    keepers = keepers_of(search.index, [group.rows for group in groups], Policy())
     explained = []
     for group, keeper in zip(groups, keepers, strict=True):
         spread = group.spread

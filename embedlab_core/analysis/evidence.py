@@ -35,7 +35,8 @@ def _same_pixels(index: IndexReader, pairs: Pairs) -> npt.NDArray[np.bool_]:
 def pair_evidence(
     index: IndexReader, pairs: Pairs, limits: npt.NDArray[np.float32], hashes: HashUse
 ) -> list[PairEvidence]:
-    """Of every pair, in their order. limits: float32 (n,), the cosine from which each image takes another for a duplicate."""
+    """Of every pair, in their order. limits: float32 (n,), the cosine from which each image takes another for a
+    duplicate."""
     if not len(pairs):
         return []
     same_bytes = (index.column("sha256", pairs.left) == index.column("sha256", pairs.right)).all(axis=1)

@@ -27,7 +27,8 @@ class Forest:
 
     def unjoined(self, left: Labels, right: Labels) -> npt.NDArray[np.bool_]:
         """bool (m,) of pairs (m,), (m,): False only for such as are in one component already."""
-        return self._known[left] != self._known[right]
+        unjoined: npt.NDArray[np.bool_] = self._known[left] != self._known[right]
+        return unjoined
 
     def join(self, pairs: Pairs) -> None:
         for left, right in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True):

@@ -30,7 +30,7 @@ _WORKERS = 2
 # What programs and people add to the name of a copy, in the languages of the systems that do so.
 _WORD = r"copy|copie|copia|cópia|kopie|kopia|kopi|kopio|копия|副本|拷贝|コピー|복사본"
 _COPY_NAME = re.compile(
-    rf"^({_WORD})( ?\(?\d+\)?)? (of|von|de|di|av|van|af) |^(copy|kopie|copie|copia) ?[-_]|[ _.-]+({_WORD})( ?\(?\d+\)?)?$"
+    rf"^({_WORD})( ?\(?\d+\)?)? (of|von|de|di|av|van|af) |^({_WORD}) ?[-_]|[ _.-]+({_WORD}) ?\(?\d+\)?$"
     rf"|({_WORD})$|のコピー|[ _]?\(\d+\)$|~\d+$|[ _-](edited|bearbeitet|resized|scaled|compressed|thumb(nail)?)$",
     re.IGNORECASE,
 )
@@ -146,9 +146,7 @@ def candidates_of(index: IndexReader, rows: npt.NDArray[np.int64]) -> list[Candi
     ]
 
 
-def keepers_of(
-    index: IndexReader, groups: Sequence[npt.NDArray[np.int64]], policy: Policy = Policy()
-) -> list[Keeper]:
+def keepers_of(index: IndexReader, groups: Sequence[npt.NDArray[np.int64]], policy: Policy) -> list[Keeper]:
     """Of each group (m,) of rows."""
     with ThreadPoolExecutor(_WORKERS) as pool:
         chosen = partial(choose, policy=policy, looks=looks_of)

@@ -33,8 +33,8 @@ class Nodes:
 
 
 def equal_images(index: IndexReader, alone: Iterable[int] = ()) -> Nodes:
-    """Images with the same vector, bit for bit, and the same perceptual hash are one node: so are identical bytes, which
-    are embedded alike. alone: rows that stay nodes of their own."""
+    """Images with the same vector, bit for bit, and the same perceptual hash are one node. Identical
+    bytes are, since they are embedded alike. alone: rows that stay nodes of their own."""
     seen: dict[bytes, int] = {}
     single = set(alone)
     of = np.empty(len(index), dtype=np.int64)
@@ -44,7 +44,9 @@ def equal_images(index: IndexReader, alone: Iterable[int] = ()) -> Nodes:
         hashes = index.column("phashes", own)
         for row, vector, phash in zip(own.tolist(), np.ascontiguousarray(block), hashes, strict=True):
             # A digest of 128 bits: two different vectors never share one.
-            key = row.to_bytes(8) if row in single else blake2b(vector.data, digest_size=16, key=phash.tobytes()).digest()
+            key = (
+                row.to_bytes(8) if row in single else blake2b(vector.data, digest_size=16, key=phash.tobytes()).digest()
+            )
             node = seen.setdefault(key, len(rows))
             if node == len(rows):
                 rows.append(row)

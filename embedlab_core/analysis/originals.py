@@ -186,7 +186,9 @@ def _basis() -> npt.NDArray[np.float32]:
     places = np.arange(8)
     waves = 0.5 * np.cos((2 * places[None] + 1) * places[:, None] * math.pi / 16)
     waves[0] /= math.sqrt(2)
-    return np.stack([np.outer(waves[row], waves[column]).ravel() for row, column in _COEFFICIENTS], 1).astype(np.float32)
+    return np.stack([np.outer(waves[row], waves[column]).ravel() for row, column in _COEFFICIENTS], 1).astype(
+        np.float32
+    )
 
 
 def _detail(part: Image.Image) -> float:
@@ -215,7 +217,9 @@ def _ripples(look: Look, other: Look) -> bool:
     factors = (look.width / other.width, look.height / other.height)
     if abs(factors[0] / factors[1] - 1) > 0.02:  # It is cropped, or turned: the factor is not known.
         return False
-    return all(_ripple(lines, factor) > _RIPPLE for lines, factor in zip((look.luma, look.luma.T), factors, strict=True))
+    return all(
+        _ripple(lines, factor) > _RIPPLE for lines, factor in zip((look.luma, look.luma.T), factors, strict=True)
+    )
 
 
 def _ripple(lines: npt.NDArray[Any], factor: float) -> float:

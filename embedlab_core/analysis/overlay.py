@@ -1,5 +1,6 @@
-"""Whether one file may go because another shows all that it shows: the two laid over each other, and compared in fine."""
+"""Whether a file may go because another shows all that it shows: the two laid over each other, and compared in fine."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,9 @@ _WINDOW = 7
 _STROKE = 4
 # Correlation over the whole below which the pictures do not lie over each other.
 _ALIGNED = 0.9
+# Side of the pictures whose colours are compared, and levels of blue and red difference that may be lost.
+_COLOUR_SIDE = 48
+_COLOUR_NOISE = 16.0
 # Gray levels that a border may vary by, and share of it that may vary more.
 _PLAIN = 24.0
 _SPECKS = 0.01
@@ -41,17 +45,24 @@ _Mask = npt.NDArray[np.bool_]
 def difference(kept: Image.Image, moved: Image.Image) -> str | None:
     """Why the file `moved` may not go for `kept`; None if all that it shows is in the kept one too.
 
-    Both: upright, gray, at most FINE pixels long. They may differ by quarter turns and mirroring, by size, brightness
+    Both: upright, RGB, at most FINE pixels long. They may differ by quarter turns and mirroring, by size, brightness
     and compression, and by a margin: of the kept one anything, of the other one only a plain border. After registration
     as a whole, every pixel has to be explained by its neighbourhood in the other picture: a letter that differs is not.
     """
+    if kept.size == moved.size and np.array_equal(np.asarray(kept), np.asarray(moved)):
+        return None
     agreement = registration(_square(kept), _square(moved))
     if np.isnan(agreement):
         return "too little is seen to compare them"
     if agreement < _STRANGE:
         return "they cannot be laid over each other"
-    reasons = [_difference(kept, turned, box) for turned, box in _hypotheses(kept, moved)]
-    return None if None in reasons else reasons[0]
+    first = None
+    for turned, box in _hypotheses(kept, moved):
+        reason = _difference(kept, turned, box)
+        if reason is None:
+            return None
+        first = first or reason
+    return first
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +79,12 @@ class _Box:
 
 
 def _square(picture: Image.Image) -> Gray:
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
+    return np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
 
 
-def _hypotheses(kept: Image.Image, moved: Image.Image) -> list[tuple[Image.Image, _Box]]:
-    """The moved picture, turned, and where it may lie in the kept one."""
-    found = [(moved, _Box())]
+def _hypotheses(kept: Image.Image, moved: Image.Image) -> Iterator[tuple[Image.Image, _Box]]:
+    """The moved picture, turned, and where it may lie in the kept one: as it is first."""
+    yield moved, _Box()
     for swapped in (False, True):
         picture, pattern = (_square(moved), _square(kept)) if swapped else (_square(kept), _square(moved))
         place = placement(picture, pattern)
@@ -83,8 +94,7 @@ def _hypotheses(kept: Image.Image, moved: Image.Image) -> list[tuple[Image.Image
             turned, box = _turned_back(moved, box, place.turn), _turned_box(box, place.turn).inverse()
         else:
             turned = _turned(moved, place.turn)
-        found.append((turned, box))
-    return found
+        yield turned, box
 
 
 def _turned(image: Image.Image, turn: int) -> Image.Image:
@@ -108,7 +118,8 @@ def _turned_box(box: _Box, turn: int) -> _Box:
     return box
 
 
-def _difference(kept: Image.Image, moved: Image.Image, box: _Box) -> str | None:
+def _difference(kept_rgb: Image.Image, moved_rgb: Image.Image, box: _Box) -> str | None:
+    kept, moved = kept_rgb.convert("L"), moved_rgb.convert("L")
     for side in _LEVELS:
         box = _fitted(kept, moved, box, side)
         if not (0.4 < box.width < 2.5 and 0.4 < box.height < 2.5):
@@ -121,18 +132,20 @@ def _difference(kept: Image.Image, moved: Image.Image, box: _Box) -> str | None:
         return "they cannot be laid over each other"
     if not _explained(base, over, seen):
         return "they differ in a detail"
+    if not _same_colours(kept_rgb, moved_rgb, box):
+        return "they differ in colour"
     return None if _only_border(moved, box) else "one shows more than the other"
 
 
-def _overlay(
-    kept: Image.Image, moved: Image.Image, box: _Box, size: tuple[int, int]
-) -> tuple[_Array, _Array, _Mask]:
+def _overlay(kept: Image.Image, moved: Image.Image, box: _Box, size: tuple[int, int]) -> tuple[_Array, _Array, _Mask]:
     """The two as (h, w) of one size, and where both are."""
     width, height = size
     base = np.asarray(kept.resize(size, Image.Resampling.BOX), dtype=np.float32)
     # First to about its size, since what follows does not average.
     near = (max(1, round(box.width * width)), max(1, round(box.height * height)))
-    shrunk = moved.convert("F").resize(near, Image.Resampling.BOX if near[0] <= moved.width else Image.Resampling.BICUBIC)
+    shrunk = moved.convert("F").resize(
+        near, Image.Resampling.BOX if near[0] <= moved.width else Image.Resampling.BICUBIC
+    )
     across, down = near[0] / (box.width * width), near[1] / (box.height * height)
     shift = (-box.left * width * across, -box.top * height * down)
     over = shrunk.transform(
@@ -141,8 +154,10 @@ def _overlay(
     rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width)[None] + 0.5
     edge = 1.5
     seen = (columns >= box.left * width + edge) & (columns <= (box.left + box.width) * width - edge)
-    return base, np.asarray(over, dtype=np.float32), seen & (
-        (rows >= box.top * height + edge) & (rows <= (box.top + box.height) * height - edge)
+    return (
+        base,
+        np.asarray(over, dtype=np.float32),
+        seen & ((rows >= box.top * height + edge) & (rows <= (box.top + box.height) * height - edge)),
     )
 
 
@@ -181,6 +196,17 @@ def _explained(base: _Array, over: _Array, seen: _Mask) -> bool:
     return _strokes_found(base, _toned(over, base, seen), seen) and _strokes_found(over, _toned(base, over, seen), seen)
 
 
+def _same_colours(kept: Image.Image, moved: Image.Image, box: _Box) -> bool:
+    """Whether the two are of the same colours, give or take what compression and brightening do to them."""
+    size = (_COLOUR_SIDE, _COLOUR_SIDE)
+    for one, other in list(zip(kept.convert("YCbCr").split(), moved.convert("YCbCr").split(), strict=True))[1:]:
+        base, over, seen = _overlay(one, other, box, size)
+        allowed = _COLOUR_NOISE + _SHARE * np.abs(base - 128)
+        if seen.any() and float((np.abs(base - over)[seen] > allowed[seen]).mean()) > _SPECKS:
+            return False
+    return True
+
+
 def _strokes_found(one: _Array, other: _Array, seen: _Mask) -> bool:
     low, high = _extreme(other, 2 * _REACH + 1, np.minimum), _extreme(other, 2 * _REACH + 1, np.maximum)
     contrast = _extreme(high, _AROUND, np.maximum) - _extreme(low, _AROUND, np.minimum)
@@ -199,7 +225,7 @@ def _toned(one: _Array, other: _Array, seen: _Mask) -> _Array:
     levels = np.clip(one / 8, 0, 31).astype(np.int64)
     inside, target = levels[seen], other[seen]
     order = np.argsort(inside, kind="stable")
-    found, starts = np.unique(inside[order], return_index=True)
+    _, starts = np.unique(inside[order], return_index=True)
     medians = np.array([np.median(part) for part in np.split(target[order], starts[1:])])
     means = np.array([np.mean(part) for part in np.split(one[seen][order], starts[1:])])
     toned: _Array = np.interp(one, np.maximum.accumulate(means), np.maximum.accumulate(medians)).astype(np.float32)
@@ -210,12 +236,14 @@ def _extreme(values: _Array, side: int, best: Any) -> _Array:
     """The least or greatest in a window of `side` pixels around each."""
     for axis in (0, 1):
         padding = [(side // 2, side // 2) if other == axis else (0, 0) for other in (0, 1)]
-        padded = np.pad(values, padding, mode="edge")
-        length = values.shape[axis]
-        result = padded.take(range(length), axis=axis)
-        for start in range(1, side):
-            best(result, padded.take(range(start, start + length), axis=axis), out=result)
-        values = result
+        values = np.pad(values, padding, mode="edge")
+        # Of windows twice as long each time.
+        reach = 1
+        while reach < side:
+            step = min(reach, side - reach)
+            length = values.shape[axis] - step
+            values = best(values.take(range(length), axis=axis), values.take(range(step, step + length), axis=axis))
+            reach += step
     return values
 
 

@@ -130,8 +130,8 @@ def _candidates(
 
 
 def in_parts(left: _Numbers, right: _Numbers, wanted: Wanted | None = None) -> Iterator[tuple[_Numbers, _Numbers]]:
-    """The wanted ones of pairs (m,), (m,), at most FINISHED_PAIRS at a time. What is wanted is asked anew for each part:
-    what came of the one before may have made the rest needless."""
+    """The wanted ones of pairs (m,), (m,), at most FINISHED_PAIRS at a time. Each part is asked for anew: what came of
+    the one before may have made the rest needless."""
     for cut in range(0, len(left), FINISHED_PAIRS):
         one, other = left[cut : cut + FINISHED_PAIRS], right[cut : cut + FINISHED_PAIRS]
         if wanted is not None:

@@ -22,8 +22,8 @@ _FINISHING_COST = 75_000.0
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """rows: float32 (n, w), one for each image that is compared. The float32 product of two of them is at least the cosine of the
-    two vectors less `error`."""
+    """rows: float32 (n, w), one for each image that is compared. The float32 product of two of them is at least the
+    cosine of the two vectors less `error`."""
 
     rows: npt.NDArray[np.float32]
     error: float
