@@ -33,8 +33,8 @@ class Nodes:
 
 
 def equal_images(index: IndexReader, alone: Iterable[int] = ()) -> Nodes:
-    """Images with the same vector, bit for bit, and the same perceptual hash are one node. Identical
-    bytes are, since they are embedded alike. alone: rows that stay nodes of their own."""
+    """Images with the same vector, bit for bit, and the same perceptual hash are one node. Identical bytes
+    are, since they are embedded alike. alone: rows that stay nodes of their own."""
     seen: dict[bytes, int] = {}
     single = set(alone)
     of = np.empty(len(index), dtype=np.int64)

@@ -160,7 +160,8 @@ def _blocks(luma: Luma) -> npt.NDArray[np.float32]:
     blocks = luma[: down * 8, : right * 8].reshape(down, 8, right, 8).swapaxes(1, 2).reshape(-1, 64)
     blocks = blocks[:: max(1, len(blocks) // _BLOCKS)]
     sound = (blocks.max(axis=1, initial=0) < 254) & (blocks.min(axis=1, initial=255) > 1)
-    return blocks[sound].astype(np.float32)
+    found: npt.NDArray[np.float32] = blocks[sound].astype(np.float32)
+    return found
 
 
 def _comb(blocks: npt.NDArray[np.float32], steps: npt.NDArray[np.float64]) -> float:
