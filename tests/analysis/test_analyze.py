@@ -1,7 +1,6 @@
 """Groups and anomalies as they are reported."""
 
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
