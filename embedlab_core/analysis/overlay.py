@@ -22,8 +22,8 @@ _STEPS = 12
 _NOISE = 16.0
 _SHARE = 0.2
 # Sides of the surroundings that contrast is taken in, and of the windows in which unexplained pixels are counted; so
-# many in one window are a part of another letter. On a page of 850 x 1100 pixels, honest copies (JPEG of quality 30, half
-# the size, brighter) leave at most one; one other digit leaves 13, and 6 at 70 % of the size.
+# many in one window are a part of another letter. On a page of 850 x 1100 pixels, honest copies (JPEG of quality 30,
+# half the size, brighter) leave at most one; one other digit leaves 13, and 6 at 70 % of the size.
 _AROUND = 15
 _WINDOW = 7
 _STROKE = 3
@@ -38,6 +38,8 @@ _PLAIN = 24.0
 _SPECKS = 0.01
 # Shares of the kept picture that the other may reach beyond it: the rounding of a crop.
 _RIM = 0.012
+
+_ELSEWHERE = "they cannot be laid over each other"
 
 _Array = npt.NDArray[np.float32]
 _Mask = npt.NDArray[np.bool_]
@@ -56,14 +58,12 @@ def difference(kept: Image.Image, moved: Image.Image) -> str | None:
     if np.isnan(agreement):
         return "too little is seen to compare them"
     if agreement < _STRANGE:
-        return "they cannot be laid over each other"
-    first = None
+        return _ELSEWHERE
     for turned, box in _hypotheses(kept, moved):
         reason = _difference(kept, turned, box)
-        if reason is None:
-            return None
-        first = first or reason
-    return first
+        if reason != _ELSEWHERE:
+            return reason
+    return _ELSEWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +124,16 @@ def _difference(kept_rgb: Image.Image, moved_rgb: Image.Image, box: _Box) -> str
     for side in _LEVELS:
         box = _fitted(kept, moved, box, side)
         if not (0.4 < box.width < 2.5 and 0.4 < box.height < 2.5):
-            return "they cannot be laid over each other"
+            return _ELSEWHERE
     # Both at the size of the smaller: what it does not show cannot be compared.
     scale = min(1.0, moved.width / (box.width * kept.width), moved.height / (box.height * kept.height))
     size = (max(16, round(kept.width * scale)), max(16, round(kept.height * scale)))
     base, over, seen = _overlay(kept, moved, box, size)
     base, over = _smoothed(base), _smoothed(over)
+    # What lies beyond the edge of the one runs into the edge of the other.
+    seen[:2] = seen[-2:] = seen[:, :2] = seen[:, -2:] = False
     if seen.sum() < 64 or _correlation(base[seen], over[seen]) < _ALIGNED:
-        return "they cannot be laid over each other"
+        return _ELSEWHERE
     if not _explained(base, over, seen):
         return "they differ in a detail"
     if not _same_colours(kept_rgb, moved_rgb, box):
@@ -238,7 +240,7 @@ def _smoothed(values: _Array) -> _Array:
         padded = np.pad(values, [(1, 1) if other == axis else (0, 0) for other in (0, 1)], mode="edge")
         length = values.shape[axis]
         first, middle, last = (padded.take(range(start, start + length), axis=axis) for start in range(3))
-        values = (first + 2 * middle + last) / 4
+        values = ((first + 2 * middle + last) / 4).astype(np.float32)
     return values
 
 
