@@ -15,15 +15,17 @@ from embedlab_core.analysis.calibration import Calibration, Source, fit, save_ca
 from embedlab_core.analysis.check import CheckedFile, check_files
 from embedlab_core.analysis.clusters import Cluster, cluster_images
 from embedlab_core.analysis.duplicates import STRICT, DuplicateOptions, find_duplicates
+from embedlab_core.analysis.keeper import Keep, Policy
 from embedlab_core.analysis.labels import Labelling, label_images
-from embedlab_core.analysis.plan import Plan, make_plan, write_plan
+from embedlab_core.analysis.plan import Plan, write_plan
+from embedlab_core.analysis.planning import make_plan
 from embedlab_core.analysis.quality import QualityReport, quality_report
 from embedlab_core.analysis.thresholds import Threshold
 from embedlab_core.analysis.vocabulary import vocabulary, vocabulary_vectors
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.folders import model_of_index
 from embedlab_core.encoders.onnx import OnnxEncoder
-from embedlab_core.errors import LabelError
+from embedlab_core.errors import DuplicatesError, LabelError
 from embedlab_core.index.manifest import Manifest
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.metrics import Stopwatch, recorded
@@ -179,15 +181,26 @@ class Index:
         with self._recorded("mark"):
             mark_apart(self.reader, path_a, path_b)
 
-    def plan_dedupe(self, plan_file: str | Path, duplicates: DuplicateOptions | float = STRICT) -> Plan:
-        """Write which copies would move away; `embedlab_core.analysis.moves` carries it out and undoes it."""
+    def plan_dedupe(
+        self,
+        plan_file: str | Path,
+        duplicates: DuplicateOptions | float = STRICT,
+        protect: str | Path | Sequence[str | Path] = (),
+        prefer: str | Path | Sequence[str | Path] = (),
+        keep: Keep | None = None,
+    ) -> Plan:
+        """Write which copies would move away; `embedlab_core.analysis.moves` carries it out and undoes it.
+
+        protect: folders of which nothing moves. prefer: folders to keep images of, the first most. keep: what counts
+        before the usual order; see `embedlab_core.analysis.keeper`. Raises DuplicatesError.
+        """
+        policy = Policy(_folders(protect), _folders(prefer), keep)
+        options = duplicates if isinstance(duplicates, DuplicateOptions) else replace(STRICT, threshold=duplicates)
         with self._recorded("dedupe") as watch:
             with watch.stage("rank"):
-                options = (
-                    duplicates if isinstance(duplicates, DuplicateOptions) else replace(STRICT, threshold=duplicates)
-                )
-                found = find_duplicates(fused_index(self.reader), options, explain=True)
-            plan = make_plan(self.reader, found.groups)
+                found = find_duplicates(fused_index(self.reader), options, explain=False)
+            with watch.stage("compare"):
+                plan = make_plan(self.reader, found.groups, policy)
             write_plan(Path(plan_file), plan)
             return plan
 
@@ -243,3 +256,12 @@ def _terms(given: Term | Sequence[Term]) -> list[Weighted]:
 
 def _strings(given: str | Path | Sequence[str | Path]) -> list[str]:
     return [str(given)] if isinstance(given, str | Path) else [str(one) for one in given]
+
+
+def _folders(given: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    """Without links. Raises DuplicatesError for what is no folder: a mistyped one would protect nothing."""
+    folders = tuple(Path(one).expanduser() for one in _strings(given))
+    for folder in folders:
+        if not folder.is_dir():
+            raise DuplicatesError(f"{folder}: no folder is here; give one that holds images")
+    return tuple(folder.resolve() for folder in folders)

@@ -16,6 +16,10 @@ Distances = npt.NDArray[np.float64]
 # On the mixes of benchmarks/anomalies.py within 0.002 of the best mean AUROC, and the best on assets/.
 DEFAULT_METHOD: AnomalyMethod = "knn"
 
+# Robust z-score above which an image is an outlier (Iglewicz and Hoaglin 1993); those below are merely the most
+# isolated there are.
+OUTLIER = 3.5
+
 _BLOCK_ROWS = 2048
 
 # BLAS scores differ in their last bits with a row's place in a block, so that near ties change places: this many more

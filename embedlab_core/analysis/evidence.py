@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.analysis.hashes import HASH_BITS, HashUse, distances_of_pairs, structured
+from embedlab_core.analysis.hashes import HashUse, hash_evidence
 from embedlab_core.analysis.pairs import Pairs
 from embedlab_core.index.reader import IndexReader
 
@@ -35,7 +35,8 @@ def _same_pixels(index: IndexReader, pairs: Pairs) -> npt.NDArray[np.bool_]:
 def pair_evidence(
     index: IndexReader, pairs: Pairs, limits: npt.NDArray[np.float32], hashes: HashUse
 ) -> list[PairEvidence]:
-    """Of every pair. limits: float32 (n,), the cosine from which each image takes another for a duplicate."""
+    """Of every pair, in their order. limits: float32 (n,), the cosine from which each image takes another for a
+    duplicate."""
     if not len(pairs):
         return []
     same_bytes = (index.column("sha256", pairs.left) == index.column("sha256", pairs.right)).all(axis=1)
@@ -45,15 +46,12 @@ def pair_evidence(
         "embedding": pairs.scores >= np.maximum(limits[pairs.left], limits[pairs.right]),
     }
     if hashes != "none":
-        mask = structured(index)
-        comparable = mask[pairs.left] & mask[pairs.right]
-        holds["hash"] = comparable & (distances_of_pairs(index, pairs, rotations=False) <= HASH_BITS)
+        holds["hash"] = hash_evidence(index, pairs, rotations=False)
         if hashes == "turned":
-            turned = comparable & (distances_of_pairs(index, pairs, rotations=True) <= HASH_BITS)
-            holds["turned hash"] = turned & ~holds["hash"]
+            holds["turned hash"] = hash_evidence(index, pairs, rotations=True) & ~holds["hash"]
     found = []
     for place, (left, right) in enumerate(zip(index.paths(pairs.left), index.paths(pairs.right), strict=True)):
         low, high = sorted((left, right))
         evidence = tuple(name for name, mask in holds.items() if mask[place])
         found.append(PairEvidence((low, high), float(pairs.scores[place]), evidence))
-    return sorted(found, key=lambda pair: pair.paths)
+    return found

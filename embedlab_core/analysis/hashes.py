@@ -1,11 +1,13 @@
 """Pairs by perceptual hash, upright or over the eight quarter turns and mirrors."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.analysis.pairs import Pairs
+from embedlab_core.analysis.nodes import Nodes
+from embedlab_core.analysis.pairs import Pairs, Wanted, in_parts
 from embedlab_core.images.phash import turned_hashes
 from embedlab_core.images.quality import QualityScores
 from embedlab_core.index.reader import IndexReader
@@ -24,27 +26,37 @@ _BLOCK_ROWS = 2048
 _CONTRAST = QualityScores._fields.index("contrast")
 
 
-def hash_pairs(index: IndexReader, rotations: bool) -> Pairs:
-    """Pairs whose perceptual hashes differ in at most HASH_BITS bits, with their cosines.
+def each_hash_pair(
+    index: IndexReader, rotations: bool, take: Callable[[Pairs], None], nodes: Nodes, wanted: Wanted | None = None
+) -> None:
+    """Hand the pairs of nodes whose perceptual hashes differ in at most HASH_BITS bits to `take`, with their cosines, a
+    bounded number at a time.
 
     rotations: also count a pair if the hash of one matches that of the other after a quarter turn or a mirroring. Blank
-    images are in no pair.
+    images are in no pair. wanted: the pairs to look at at all.
     """
-    rows = np.flatnonzero(structured(index))
-    if not rows.size:
-        return Pairs.concatenate([])
-    hashes = index.column("phashes", rows)
+    places = np.flatnonzero(structured(index)[nodes.rows])
+    if not places.size:
+        return
+    hashes = index.column("phashes", nodes.rows[places])
     turned = turned_hashes(hashes) if rotations else hashes[None]
-    parts = []
-    for top in range(0, len(rows), _BLOCK_ROWS):
-        for start in range(top, len(rows), _BLOCK_ROWS):
+    for top in range(0, len(places), _BLOCK_ROWS):
+        for start in range(top, len(places), _BLOCK_ROWS):
             near = _distances(hashes[top : top + _BLOCK_ROWS, None], turned[:, None, start : start + _BLOCK_ROWS])
             left, right = np.nonzero(near <= HASH_BITS)
-            left, right = rows[left + top], rows[right + start]
+            left, right = places[left + top], places[right + start]
             once = left < right
-            left, right = left[once], right[once]
-            parts.append(Pairs(left, right, cosines(index.vectors(left), index.vectors(right))))
-    return Pairs.concatenate(parts)
+            for one, other in in_parts(left[once], right[once], wanted):
+                scores = cosines(index.vectors(nodes.rows[one]), index.vectors(nodes.rows[other]))
+                take(Pairs(one, other, scores))
+
+
+def hash_evidence(index: IndexReader, pairs: Pairs, rotations: bool) -> npt.NDArray[np.bool_]:
+    """bool (m,): whether the hashes of two images say that they are duplicates, as `each_hash_pair` finds them."""
+    contrasts = (index.column("quality", rows)[:, _CONTRAST] for rows in (pairs.left, pairs.right))
+    structured = np.logical_and(*(contrast >= _BLANK_CONTRAST for contrast in contrasts))
+    near: npt.NDArray[np.bool_] = structured & (distances_of_pairs(index, pairs, rotations) <= HASH_BITS)
+    return near
 
 
 def distances_of_pairs(index: IndexReader, pairs: Pairs, rotations: bool) -> npt.NDArray[np.uint8]:

@@ -1,76 +1,172 @@
-"""What a duplicate group looks like inside, and which of its images to keep."""
+"""Which image of a group to keep, and why: facts first, then a ranking that only compares them."""
 
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.images.quality import QualityScores
+from embedlab_core.analysis.originals import Look, copy_signs, look_at
+from embedlab_core.errors import ImageDecodeError
 from embedlab_core.index.reader import IndexReader
-from embedlab_core.search.similarity import cosines
+from embedlab_core.index.rows import NOT_CAPTURED
 
-Reason = Literal["resolution", "file size", "sharpness", "path"]
+Reason = Literal[
+    "protected folder", "preferred folder", "capture date", "camera original", "resolution", "compression", "file size",
+    "oldest", "newest", "name", "path",
+]  # fmt: skip
+Keep = Literal["largest", "oldest", "newest"]
 
-_SHARPNESS = QualityScores._fields.index("sharpness")
+# Pictures of a group that are decoded to see which is the original: the largest of those that are still in the running.
+_LOOKED_AT = 16
+# Groups that are looked at side by side: a picture of 64 million pixels takes some 400 MB while it is decoded.
+_WORKERS = 2
+
+# What programs and people add to the name of a copy, in the languages of the systems that do so.
+_WORD = r"copy|copie|copia|cópia|kopie|kopia|kopi|kopio|копия|副本|拷贝|コピー|복사본"
+_COPY_NAME = re.compile(
+    rf"^({_WORD})( ?\(?\d+\)?)? (of|von|de|di|av|van|af) |^({_WORD}) ?[-_]|[ _.-]+({_WORD}) ?\(?\d+\)?$"
+    rf"|({_WORD})$|のコピー|[ _]?\(\d+\)$|~\d+$|[ _-](edited|bearbeitet|resized|scaled|compressed|thumb(nail)?)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredPair:
-    """paths: sorted. cosine: of the two images."""
+class Policy:
+    """What a person wants kept. protect: folders of which nothing moves. prefer: folders, the first most. Both absolute
+    and without links. keep: what counts before all else but these; None for the usual order."""
 
-    paths: tuple[str, str]
-    cosine: float
+    protect: tuple[Path, ...] = ()
+    prefer: tuple[Path, ...] = ()
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class GroupFacts:
-    """tightest, loosest: over all pairs of the group. medoid: the image with the highest mean cosine to the others.
-    keeper: the image to keep; reason: the first property by which it beats the next best. chains: whether the group
-    holds two images that are no pair by themselves."""
+class Candidate:
+    """place: where the file is. name: as results show it. pixels, size: in pixels and bytes. captured: seconds, None
+    without a capture date. modified: ns. digest: of the bytes."""
 
-    tightest: ScoredPair
-    loosest: ScoredPair
-    medoid: str
-    keeper: str
+    place: Path
+    name: str
+    pixels: int
+    size: int
+    captured: int | None
+    modified: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """place: of the one to keep, among the candidates. reason: the first property by which it beats the next best."""
+
+    place: int
     reason: Reason
-    chains: bool
 
 
-def group_facts(index: IndexReader, members: npt.NDArray[np.int64], pair_count: int) -> GroupFacts:
-    """Facts of a group of two or more rows (m,), of which `pair_count` pairs are near-duplicates."""
-    paths = index.paths(members)
-    order = sorted(range(len(paths)), key=paths.__getitem__)
-    members, paths = members[order], [paths[place] for place in order]
-    vectors = index.vectors(members)
-    # Rows of all cosines, not a matrix: a group can be large.
-    tightest, loosest, sums = (-np.inf, 0, 0), (np.inf, 0, 0), np.zeros(len(members))
-    for row, vector in enumerate(vectors):
-        scores = cosines(np.broadcast_to(vector, vectors.shape), vectors)
-        sums[row] = scores.sum(dtype=np.float64) - scores[row]
-        later = scores[row + 1 :]
-        if later.size:
-            best, worst = int(later.argmax()), int(later.argmin())
-            tightest = max(tightest, (float(later[best]), row, row + 1 + best), key=lambda pair: pair[0])
-            loosest = min(loosest, (float(later[worst]), row, row + 1 + worst), key=lambda pair: pair[0])
-    keeper, reason = _keeper(index, members, paths)
-    return GroupFacts(
-        tightest=ScoredPair((paths[tightest[1]], paths[tightest[2]]), tightest[0]),
-        loosest=ScoredPair((paths[loosest[1]], paths[loosest[2]]), loosest[0]),
-        medoid=paths[int(sums.argmax())],
-        keeper=keeper,
-        reason=reason,
-        chains=pair_count < len(members) * (len(members) - 1) // 2,
-    )
+_Looks = Callable[[Sequence[Candidate]], Sequence[Look | None]]
+_Step = tuple[Reason, Callable[[Sequence[Candidate]], Sequence[Any]]]
 
 
-def _keeper(index: IndexReader, members: npt.NDArray[np.int64], paths: list[str]) -> tuple[str, Reason]:
-    pixels = index.column("widths", members).astype(np.int64) * index.column("heights", members)
-    sizes = index.column("sizes", members)
-    sharpness = index.column("quality", members)[:, _SHARPNESS]
-    ranked = sorted(zip((-pixels).tolist(), (-sizes).tolist(), (-sharpness).tolist(), paths, strict=True))
-    reasons: tuple[Reason, ...] = ("resolution", "file size", "sharpness", "path")
-    for reason, best, second in zip(reasons, ranked[0], ranked[1], strict=True):
-        if best != second:
-            return ranked[0][3], reason
-    return ranked[0][3], "path"
+def choose(candidates: Sequence[Candidate], policy: Policy, looks: _Looks) -> Keeper:
+    """The one to keep of two or more. looks: gives what is seen in pictures; asked only about those that all steps
+    before leave in the running."""
+    left = list(range(len(candidates)))
+    for reason, values_of in _steps(policy, looks):
+        values = values_of([candidates[place] for place in left])
+        best = min(values)
+        left = [place for place, value in zip(left, values, strict=True) if value == best]
+        if len(left) == 1:
+            return Keeper(left[0], reason)
+    return Keeper(left[0], "path")
+
+
+def _steps(policy: Policy, looks: _Looks) -> list[_Step]:
+    """In order; of every step the least value wins."""
+    overrides: dict[Keep | None, list[_Step]] = {
+        None: [],
+        "largest": [("resolution", _each(lambda one: -one.pixels)), ("file size", _each(lambda one: -one.size))],
+        "oldest": [("oldest", _each(_time))],
+        "newest": [("newest", _each(lambda one: -_time(one)))],
+    }
+    return [
+        ("protected folder", _each(lambda one: not within(one.place, policy.protect))),
+        ("preferred folder", _each(lambda one: _preference(one.place, policy.prefer))),
+        *overrides[policy.keep],
+        ("capture date", _each(lambda one: one.captured is None)),
+        ("camera original", lambda those: copy_signs(looks(those))),
+        ("resolution", _each(lambda one: -one.pixels)),
+        ("file size", _each(lambda one: -one.size)),
+        ("oldest", _each(_time)),
+        ("name", _each(lambda one: is_copy_name(one.place.stem))),
+        ("path", _each(lambda one: one.name)),
+    ]
+
+
+def _each(value: Callable[[Candidate], Any]) -> Callable[[Sequence[Candidate]], Sequence[Any]]:
+    return lambda those: [value(one) for one in those]
+
+
+def _time(one: Candidate) -> int:
+    """Seconds: of the picture, else of the file."""
+    return one.modified // 10**9 if one.captured is None else one.captured
+
+
+def within(place: Path, folders: Sequence[Path]) -> bool:
+    """Whether a file lies in one of the folders, however it is reached."""
+    if not folders:
+        return False
+    real = place.parent.resolve()
+    return any(real.is_relative_to(folder) for folder in folders)
+
+
+def _preference(place: Path, folders: Sequence[Path]) -> int:
+    return next((number for number, folder in enumerate(folders) if within(place, [folder])), len(folders))
+
+
+def is_copy_name(stem: str) -> bool:
+    """Whether a name without its ending says that the file is a copy: "Copy of x", "x (1)", "x - Copy", "x_copy"."""
+    return _COPY_NAME.search(stem) is not None
+
+
+def candidates_of(index: IndexReader, rows: npt.NDArray[np.int64]) -> list[Candidate]:
+    """What the index knows of its images."""
+    pixels = index.column("widths", rows).astype(np.int64) * index.column("heights", rows)
+    columns = (index.column(name, rows).tolist() for name in ("sizes", "captured", "mtimes"))
+    digests = (digest.tobytes() for digest in index.column("sha256", rows))
+    return [
+        Candidate(place, name, count, size, None if captured == NOT_CAPTURED else captured, modified, digest)
+        for place, name, count, size, captured, modified, digest in zip(
+            index.files(rows), index.paths(rows), pixels.tolist(), *columns, digests, strict=True
+        )
+    ]
+
+
+def keepers_of(index: IndexReader, groups: Sequence[npt.NDArray[np.int64]], policy: Policy) -> list[Keeper]:
+    """Of each group (m,) of rows."""
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        chosen = partial(choose, policy=policy, looks=looks_of)
+        return list(pool.map(chosen, [candidates_of(index, rows) for rows in groups]))
+
+
+def looks_of(candidates: Sequence[Candidate]) -> list[Look | None]:
+    """What is seen in the files, of which equal ones are read once; None where that is nothing."""
+    largest = sorted(candidates, key=lambda one: (-one.pixels, -one.size, one.name))
+    wanted = dict.fromkeys(one.digest for one in largest)
+    # Alone, none is a copy of another.
+    seen: dict[bytes, Look | None] = {}
+    if len(wanted) > 1:
+        files = {one.digest: one.place for one in largest}
+        seen = {digest: _look(files[digest]) for digest in list(wanted)[:_LOOKED_AT]}
+    return [seen.get(one.digest) for one in candidates]
+
+
+def _look(place: Path) -> Look | None:
+    try:
+        return look_at(place.read_bytes())
+    except (OSError, ImageDecodeError):
+        return None

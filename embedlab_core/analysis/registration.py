@@ -54,6 +54,23 @@ def registration(one: Gray, other: Gray) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a pattern, turned and shrunk, lies in a picture. turn: quarter turns against the clock, 4 more if mirrored
+    after. scale: of both sides; top, left: in shares of the picture's sides."""
+
+    turn: int
+    scale: float
+    top: float
+    left: float
+
+
+def placement(picture: Gray, pattern: Gray) -> Placement:
+    """Where the pattern lies best in the picture. Both: float32 (SIDE, SIDE)."""
+    place = _place(picture, pattern)
+    return Placement(place.turn, place.scale, place.top / _COARSE, place.left / _COARSE)
+
+
+@dataclass(frozen=True, slots=True)
 class _Place:
     """Where a pattern, turned and shrunk, lies in a picture. top, left: coarse pixels."""
 

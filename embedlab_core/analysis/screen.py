@@ -9,6 +9,8 @@ import numpy.typing as npt
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.search.similarity import product_error
 
+_Rows = npt.NDArray[np.int64]
+
 # Rows that the rotation and the width are chosen on.
 _SAMPLE_ROWS = 4096
 # Widths that are tried, in dimensions.
@@ -20,42 +22,46 @@ _FINISHING_COST = 75_000.0
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """rows: float32 (n, w), one a row of the index. The float32 product of two of them is at least the cosine of the
-    two vectors less `error`."""
+    """rows: float32 (n, w), one for each image that is compared. The float32 product of two of them is at least the
+    cosine of the two vectors less `error`."""
 
     rows: npt.NDArray[np.float32]
     error: float
 
 
-def whole(index: IndexReader) -> Screen:
-    """The vectors themselves. Raises IndexDamagedError."""
+def whole(index: IndexReader, rows: _Rows | None = None) -> Screen:
+    """The vectors themselves, of all images or of these rows (n,), ascending. Raises IndexDamagedError."""
     none = index.vectors(np.empty(0, np.int64))
-    rows = np.concatenate([none, *_sound_blocks(index)])
-    return Screen(rows, product_error(rows.shape[1]))
+    vectors = np.concatenate([none, *_sound_blocks(index, rows)])
+    return Screen(vectors, product_error(vectors.shape[1]))
 
 
-def heads(index: IndexReader, limit: float) -> Screen:
+def heads(index: IndexReader, limit: float, rows: _Rows | None = None) -> Screen:
     """The first p coordinates after an orthogonal rotation, and the norm of the rest as one coordinate more.
 
     By Cauchy-Schwarz the product of the rests is at most that of their norms, so a product of two such rows is at least
     the cosine. The rotation is PCA about the origin, which leaves the least in the rests; p is what makes screening and
     finishing cheapest together at `limit`, as counted on a sample. Raises IndexDamagedError.
     """
-    sample = _sample(index)
+    sample = _sample(index, rows)
     _, directions = np.linalg.eigh(sample.T @ sample)
     rotation = np.ascontiguousarray(directions[:, ::-1])
     width = _cheapest_width(sample @ rotation, limit)
-    parts = [_head(block.astype(np.float64), rotation[:, :width]) for block in _sound_blocks(index)]
-    rows = np.concatenate(parts)
+    parts = [_head(block.astype(np.float64), rotation[:, :width]) for block in _sound_blocks(index, rows)]
+    short = np.concatenate(parts)
     # Rounding both rows to float32 moves a product by two more units than the product itself does.
-    return Screen(rows, product_error(rows.shape[1] + 4))
+    return Screen(short, product_error(short.shape[1] + 4))
 
 
-def _sound_blocks(index: IndexReader) -> Iterator[npt.NDArray[np.float32]]:
-    """All vectors. A damaged one would be nobody's duplicate, in silence."""
+def _sound_blocks(index: IndexReader, rows: _Rows | None) -> Iterator[npt.NDArray[np.float32]]:
+    """The vectors of `rows`, or all. A damaged one would be nobody's duplicate, in silence."""
     for start, block in index.exact_blocks():
         index.require_unit(np.arange(start, start + len(block)), block)
-        yield block
+        if rows is None:
+            yield block
+        else:
+            first, end = np.searchsorted(rows, (start, start + len(block)))
+            yield block[rows[first:end] - start]
 
 
 def _head(vectors: npt.NDArray[np.float64], rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
@@ -84,10 +90,10 @@ def _head_of(rotated: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.flo
     return np.concatenate([rotated[:, :width], rest], axis=1)
 
 
-def _sample(index: IndexReader) -> npt.NDArray[np.float64]:
+def _sample(index: IndexReader, rows: _Rows | None) -> npt.NDArray[np.float64]:
     """Vectors (n, d) of at most _SAMPLE_ROWS rows, evenly spaced."""
-    step = max(1, -(-len(index) // _SAMPLE_ROWS))
-    rows = np.arange(0, len(index), step)
+    rows = np.arange(len(index)) if rows is None else rows
+    rows = rows[:: max(1, -(-len(rows) // _SAMPLE_ROWS))]
     vectors = index.vectors(rows)
     index.require_unit(rows, vectors)
     return vectors.astype(np.float64)

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 @index_option
 @duplicate_options(default_grouping="components")
 @click.option(
-    "--anomaly-top", type=click.IntRange(min=0), default=8, show_default=True, help="Number of anomalies to list."
+    "--anomaly-top",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    help="Number of the most isolated images to list.",
 )
 @click.option(
     "--anomaly-method",
@@ -39,6 +43,13 @@ if TYPE_CHECKING:
     help="Compare images with those that the ANN index finds near them, not with all; from 10,000 images on.",
 )
 @click.option("--q-text", "labels", multiple=True, metavar="TEXT", help="A label to sort images by; repeatable.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="The most groups that the table lists; 0 for all. JSON has all.",
+)
 @fusion_weight_option
 @json_option
 @explain_option
@@ -51,6 +62,7 @@ def command(
     k: int | None,
     ann: bool,
     labels: tuple[str, ...],
+    limit: int,
     fusion_weights: tuple[float, ...],
     as_json: bool,
     explain: bool,
@@ -71,7 +83,7 @@ def command(
         lines = analysis_json(index.manifest, analysis, explain, facts)
     else:
         lines = chain(
-            analysis_table(index.manifest, analysis, explain),
+            analysis_table(index.manifest, analysis, explain, limit),
             counts_table(labelling) if labelling else (),
             quality_table(quality) if quality else (),
         )

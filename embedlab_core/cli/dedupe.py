@@ -11,6 +11,11 @@ from embedlab_core.cli.options import reports_errors
 
 if TYPE_CHECKING:
     from embedlab_core.analysis.duplicates import DuplicateOptions
+    from embedlab_core.analysis.keeper import Keep
+
+
+_PREFERENCES = ("protect", "prefer", "keep")
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command("dedupe")
@@ -19,6 +24,22 @@ if TYPE_CHECKING:
     "--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="The plan to write or apply."
 )
 @duplicate_options(default_grouping="complete")
+@click.option(
+    "--protect", multiple=True, type=_FOLDER, metavar="DIR", help="A folder of which nothing is to move; repeatable."
+)
+@click.option(
+    "--prefer",
+    multiple=True,
+    type=_FOLDER,
+    metavar="DIR",
+    help="A folder whose images are kept rather than others; repeatable, the first counts most.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice(["largest", "oldest", "newest"]),
+    help="Which image of a group to keep.  [default: the original: with a capture date, not compressed again or "
+    "enlarged, then the largest, the oldest]",
+)
 @click.option("--apply", "apply", is_flag=True, help="Move the files that the plan names.")
 @click.option("--move-to", type=click.Path(path_type=Path), metavar="DIR", help="Where --apply moves them.")
 @click.option("--undo", type=click.Path(path_type=Path), metavar="FILE", help="Move back what this plan moved.")
@@ -27,6 +48,9 @@ def command(
     index_dir: Path | None,
     plan_file: Path | None,
     duplicates: "DuplicateOptions",
+    protect: tuple[Path, ...],
+    prefer: tuple[Path, ...],
+    keep: "Keep | None",
     apply: bool,
     move_to: Path | None,
     undo: Path | None,
@@ -37,6 +61,7 @@ def command(
     """
     from embedlab_core.analysis.moves import apply_plan, undo_plan
     from embedlab_core.api import Index
+    from embedlab_core.cli.duplicates_output import plan_lines
 
     if apply or undo:
         _refuse_planning_options()
@@ -46,15 +71,16 @@ def command(
         if plan_file or apply:
             raise click.UsageError("--undo stands alone")
         plan = undo_plan(undo)
-        click.echo(f"{len(plan.moves)} images are back in {plan.images_dir}")
+        click.echo(f"{len(plan.moves)} images are back in {', '.join(plan.folders)}")
     elif not plan_file:
         raise click.UsageError("give --plan FILE, or --undo FILE")
     elif move_to:
         plan = apply_plan(plan_file, move_to)
         click.echo(f"{len(plan.moves)} images moved to {plan.move_to}; undo with: embedlab dedupe --undo {plan_file}")
     elif index_dir:
-        plan = Index.open(index_dir).plan_dedupe(plan_file, duplicates)
-        click.echo(f"{plan_file}: {len(plan.moves)} images of {len(plan.groups)} groups would move")
+        plan = Index.open(index_dir).plan_dedupe(plan_file, duplicates, protect, prefer, keep)
+        for line in plan_lines(plan_file, plan):
+            click.echo(line)
     else:
         raise click.UsageError("give --index to write a plan, or --apply to carry it out")
 
@@ -63,6 +89,6 @@ def _refuse_planning_options() -> None:
     """A plan is carried out as it was written: what made it would change nothing now."""
     context = click.get_current_context()
     for parameter in context.command.params:
-        planning = parameter.name in ("index_dir", "dup_threshold", "grouping", "fuse", "rotations")
+        planning = parameter.name in ("index_dir", "dup_threshold", "grouping", "fuse", "rotations", *_PREFERENCES)
         if planning and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{parameter.opts[0]} is for writing a plan; leave it out with --apply and --undo")

@@ -36,23 +36,22 @@ def test_groups_are_sorted_inside_and_by_their_first_member(tmp_path: Path) -> N
     index = make_index(tmp_path, np.array([b, a, c, b, a, b]), ["z", "m", "k", "c", "d", "b"])
     groups = analyze(index, 0.92, 0).groups
     assert [group.paths for group in groups] == [("b", "c", "z"), ("d", "m")]
-    facts = [group.facts for group in groups if group.facts]
-    assert [(fact.tightest.cosine, fact.loosest.cosine, fact.chains) for fact in facts] == [(1, 1, False)] * 2
+    assert [(group.spread.tightest_cosine, group.spread.loosest_cosine) for group in groups] == [(1, 1)] * 2
+    assert not any(group.chains for group in groups)
 
 
 def test_a_chain_of_near_pairs_is_one_group_and_is_flagged_with_its_loosest_pair(tmp_path: Path) -> None:
     angles = np.array([0, 0.29, 0.6])
     index = make_index(tmp_path, unit(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
     (group,) = analyze(index, 0.92, 0).groups
-    facts = group.facts
+    spread = group.spread
     assert group.paths == ("000.png", "001.png", "002.png")
-    assert facts is not None
-    assert facts.chains
-    assert facts.medoid == "001.png"
-    assert facts.loosest.paths == ("000.png", "002.png")
-    assert facts.loosest.cosine == pytest.approx(np.cos(0.6), abs=1e-6)
-    assert facts.tightest.paths == ("000.png", "001.png")
-    assert facts.tightest.cosine == pytest.approx(np.cos(0.29), abs=1e-6)
+    assert group.chains
+    assert (spread.pair_count, spread.medoid) == (2, 1)
+    assert spread.loosest == (0, 2)
+    assert spread.loosest_cosine == pytest.approx(np.cos(0.6), abs=1e-6)
+    assert spread.tightest == (0, 1)
+    assert spread.tightest_cosine == pytest.approx(np.cos(0.29), abs=1e-6)
 
 
 @pytest.mark.parametrize("grouping", ["complete", "medoid"])
@@ -61,8 +60,7 @@ def test_a_strict_grouping_cuts_the_chain_at_its_looser_pair(tmp_path: Path, gro
     index = make_index(tmp_path, unit(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
     (group,) = analyze_with(index, DuplicateOptions(0.92, grouping), 0, explain=True).groups
     assert group.paths == ("000.png", "001.png")
-    assert group.facts is not None
-    assert not group.facts.chains
+    assert not group.chains
 
 
 def test_facts_are_not_worked_out_unless_asked_for(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def test_turned_copies_match_only_with_rotations_and_say_so(tmp_path: Path, view
     index = hashed_index(tmp_path, APART_VECTORS, [phash(pixels), phash(np.ascontiguousarray(other))])
     assert groups(index, "upright") == []
     (group,) = find_duplicates(index, DuplicateOptions(0.92, hashes="turned"), explain=True).groups
-    assert [pair.evidence for pair in group.evidence] == [("turned hash",)]
+    assert group.facts is not None
+    assert [pair.evidence for pair in group.facts.evidence] == [("turned hash",)]
 
 
 def test_evidence_names_all_that_holds(tmp_path: Path) -> None:
@@ -72,7 +73,8 @@ def test_evidence_names_all_that_holds(tmp_path: Path) -> None:
     with open_writer(tmp_path, 1) as writer:
         writer.append(replace(rows, quality=np.full((2, 4), 50, np.float32)))
     (group,) = find_duplicates(IndexReader.open(tmp_path), DuplicateOptions(0.92, hashes="turned"), explain=True).groups
-    (pair,) = group.evidence
+    assert group.facts is not None
+    (pair,) = group.facts.evidence
     assert (pair.paths, pair.cosine) == (("a", "b"), 1)
     assert pair.evidence == ("identical bytes", "embedding", "hash")
 
@@ -85,12 +87,12 @@ def test_other_bytes_of_the_same_pixels_are_told(tmp_path: Path, tiny: OnnxEncod
     embed_images(tmp_path / "images", tmp_path / "index", tiny)
     index = IndexReader.open(tmp_path / "index")
     (group,) = find_duplicates(index, DuplicateOptions(0.92), explain=True).groups
-    evidence = {tuple(Path(path).name for path in pair.paths): pair.evidence for pair in group.evidence}
-    assert evidence == {
-        ("a.png", "b.bmp"): ("identical pixels", "embedding"),
-        ("a.png", "c.png"): ("embedding",),
-        ("b.bmp", "c.png"): ("embedding",),
-    }
+    assert group.facts is not None
+    evidence = {tuple(Path(path).name for path in pair.paths): pair.evidence for pair in group.facts.evidence}
+    # The tightest pair and the loosest; the third is only counted.
+    assert evidence.pop(("a.png", "b.bmp")) == ("identical pixels", "embedding")
+    assert list(evidence.values()) == [("embedding",)]
+    assert group.spread.pair_count == 3
 
 
 @given(st.integers(0, 10**6))

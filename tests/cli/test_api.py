@@ -1,15 +1,18 @@
 """The Python API does what README shows."""
 
+import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from embedlab_core import Index
 from embedlab_core.errors import QueryError
 from embedlab_core.search.search import SearchOptions
 from tests.cli.conftest import Grader
-from tests.support import ROOT, make_index, unit
+from tests.support import ROOT, make_rows, open_writer, picture, unit
 
 
 def test_readmes_example_runs(
@@ -56,9 +59,17 @@ def test_one_string_is_one_thing(index: Index, tiny_index: Path) -> None:
 
 
 def test_a_plan_of_a_number_holds_no_stranger(tmp_path: Path) -> None:
-    # The second is near to both others, which are far from each other.
-    index = make_index(tmp_path / "index", unit([[1, 0], [1, 1], [0, 1]]))
-    plan = Index(index).plan_dedupe(tmp_path / "plan.json", 0.7)
+    # The second is near to both others, which are far from each other; all files look alike.
+    (tmp_path / "images").mkdir()
+    rows = make_rows(unit([[1, 0], [1, 1], [0, 1]]), ["0.png", "1.png", "2.png"])
+    files = [tmp_path / "images" / path for path in rows.paths]
+    for file in files:
+        picture(1).save(file)
+    digest = np.frombuffer(hashlib.sha256(files[0].read_bytes()).digest(), np.uint8)
+    sizes = np.full(3, files[0].stat().st_size, np.int64)
+    with open_writer(tmp_path / "index", 2, images_dir=str(tmp_path / "images")) as writer:
+        writer.append(replace(rows, sizes=sizes, sha256=np.tile(digest, (3, 1))))
+    plan = Index.open(tmp_path / "index").plan_dedupe(tmp_path / "plan.json", 0.7)
     assert [len(group.move) for group in plan.groups] == [1]
 
 

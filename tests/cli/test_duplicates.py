@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import Grader
 from tests.support import ASSETS, ROOT, picture, run_cli
@@ -91,7 +92,8 @@ def test_rotations_need_hashes(index: Path) -> None:
 
 def test_fused_evidence_is_shown_for_every_pair(index: Path) -> None:
     document = analysis(index, "--fuse", "hash", "--rotations", "--explain")
-    (facts,) = (facts for facts in document["group_facts"] if len(facts["pairs"]) == 3)
+    (facts,) = (facts for facts in document["group_facts"] if facts["pair_count"] == 3)
+    assert 1 <= len(facts["pairs"]) <= 2
     assert all(pair["evidence"] == ["identical bytes", "embedding", "hash"] for pair in facts["pairs"])
 
 
@@ -104,9 +106,10 @@ def test_a_plan_is_written_applied_refused_and_undone(index: Path, images: Path,
     plan = tmp_path / "plan.json"
     ran = run_cli("dedupe", "--index", index, "--plan", plan)
     assert (ran.code, ran.stderr) == (0, "")
-    assert ran.stdout == f"{plan}: 2 images of 1 groups would move\n"
+    assert ran.stdout == f"{plan}: 2 images of 1 group would move\n"
     (group,) = json.loads(plan.read_text())["groups"]
-    assert (group["keep"]["path"], group["reason"]) == ("000.png", "path")
+    assert group["keep"]["path"] == "000.png"
+    assert group["reason"] in ("oldest", "path")
     assert sorted(path.name for path in folder.iterdir()) == before
     assert run_cli("dedupe", "--plan", plan, "--apply", "--move-to", tmp_path / "away").code == 0
     assert sorted(path.name for path in (tmp_path / "away").iterdir()) == ["010.png", "011.png"]
@@ -130,6 +133,7 @@ def test_a_plan_is_written_applied_refused_and_undone(index: Path, images: Path,
         ("--plan p.json --undo p.json", "--undo stands alone"),
         ("--plan p.json --apply --move-to there --index i", "--index is for writing a plan"),
         ("--plan p.json --apply --move-to there --dup-threshold 0.99", "--dup-threshold is for writing a plan"),
+        ("--undo p.json --keep oldest", "--keep is for writing a plan"),
         ("--undo p.json --grouping medoid", "--grouping is for writing a plan"),
     ],
 )
@@ -137,6 +141,27 @@ def test_options_of_dedupe_that_make_no_sense_are_wrong_usage(arguments: str, me
     ran = run_cli("dedupe", *arguments.split())
     assert ran.code == 2
     assert message in ran.error
+
+
+def test_pairs_to_look_at_are_printed_and_stay(tmp_path: Path, tiny_env: Env) -> None:
+    (tmp_path / "images").mkdir()
+    for seed, level in enumerate((90, 91)):
+        # All flat: alike to a model, and nothing to lay over each other.
+        Image.new("RGB", (60, 50), (level, level, level)).save(tmp_path / "images" / f"{seed}.png")
+    images, out = tmp_path / "images", tmp_path / "index"
+    assert run_cli("embed", "--images-dir", images, "--out", out, "--backbone", "tiny", env=tiny_env).code == 0
+    ran = run_cli("dedupe", "--index", out, "--plan", tmp_path / "p.json")
+    lines = ran.stdout.splitlines()
+    assert lines[0].endswith("0 images of 0 groups would move")
+    assert lines[1].startswith("1 pair to look at")
+    assert "0.png and" in lines[2]
+    assert len(json.loads((tmp_path / "p.json").read_text())["look_at"]) == 1
+
+
+def test_a_folder_to_protect_has_to_be_there(index: Path, tmp_path: Path) -> None:
+    ran = run_cli("dedupe", "--index", index, "--plan", tmp_path / "p.json", "--protect", tmp_path / "nowhere")
+    assert ran.code == 2
+    assert "nowhere" in ran.error
 
 
 def test_a_plan_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,139 @@
+"""Which copies can go: from duplicate groups to a plan."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from PIL import Image
+
+from embedlab_core.analysis.duplicates import DuplicateGroup
+from embedlab_core.analysis.keeper import Candidate, Policy, candidates_of, choose, looks_of, within
+from embedlab_core.analysis.overlay import FINE, difference
+from embedlab_core.analysis.plan import LookAt, Plan, PlannedFile, PlannedGroup
+from embedlab_core.errors import ImageDecodeError
+from embedlab_core.images.decode import decode_picture
+from embedlab_core.index.files import file_sha256
+from embedlab_core.index.reader import IndexReader
+
+log = logging.getLogger(__name__)
+
+# Groups that are compared side by side.
+_WORKERS = 2
+# Names that a warning gives.
+_NAMED = 3
+
+_Identity = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A file of a group that is there, and as it was embedded. identity: its device and inode, links followed."""
+
+    candidate: Candidate
+    planned: PlannedFile
+    identity: _Identity
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """What became of one group."""
+
+    group: PlannedGroup | None = None
+    look_at: tuple[LookAt, ...] = ()
+    gone: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
+
+
+def make_plan(index: IndexReader, groups: Sequence[DuplicateGroup], policy: Policy) -> Plan:
+    """Keep one image of each group and move those that are copies of it: with its bytes, its pixels, or whose picture
+    can be laid over its own and differs in nothing. All others stay, as pairs to look at.
+
+    The files of the groups are read. Those that are gone or have changed, and links to a file that the group names
+    already, are named in a warning and left out.
+    """
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        found = list(pool.map(partial(_sorted, index, index.keys, policy=policy), groups))
+    _warn(index, "gone or changed since it was embedded", "left out of the plan", [one.gone for one in found])
+    _warn(index, "another name of a file that is there already (a link)", "left out of the plan", [
+        one.linked for one in found
+    ])  # fmt: skip
+    return Plan(
+        folders=tuple(str(folder) for folder in index.folders),
+        groups=tuple(one.group for one in found if one.group),
+        look_at=tuple(pair for one in found for pair in one.look_at),
+    )
+
+
+def _warn(index: IndexReader, what: str, outcome: str, parts: Sequence[Sequence[str]]) -> None:
+    names = [name for part in parts for name in part]
+    if names:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        files = "1 file is" if len(names) == 1 else f"{len(names)} files, each"
+        log.warning("%s: %s %s; %s: %s%s", index.directory, files, what, outcome, ", ".join(names[:_NAMED]), more)
+
+
+def _sorted(index: IndexReader, keys: Sequence[tuple[int, str]], group: DuplicateGroup, policy: Policy) -> _Sorted:
+    members, gone, linked = [], [], []
+    seen: set[_Identity] = set()
+    shared: set[_Identity] = set()
+    for member, name in _members(index, keys, group):
+        if member is None:
+            gone.append(name)
+        elif member.identity in seen:
+            linked.append(name)
+            shared.add(member.identity)
+        else:
+            seen.add(member.identity)
+            members.append(member)
+    names = (tuple(gone), tuple(linked))
+    if len(members) < 2:
+        return _Sorted(None, (), *names)
+    keeper = choose([member.candidate for member in members], policy, looks_of)
+    keep = members.pop(keeper.place)
+    move, look_at = [], []
+    reasons: dict[bytes, str | None] = {keep.candidate.digest: None}
+    picture: Image.Image | None = None
+    for member in members:
+        # Moving what a link leads to would break the link.
+        if within(member.candidate.place, policy.protect) or member.identity in shared:
+            continue
+        digest = member.candidate.digest
+        if digest not in reasons:
+            picture = picture or _picture(keep)
+            other = _picture(member)
+            reasons[digest] = "they cannot be read" if not (picture and other) else difference(picture, other)
+        if reason := reasons.get(digest):
+            look_at.append(LookAt(keep.planned, member.planned, reason))
+        else:
+            move.append(member.planned)
+    planned = PlannedGroup(keep.planned, keeper.reason, tuple(move)) if move else None
+    return _Sorted(planned, tuple(look_at), *names)
+
+
+def _members(
+    index: IndexReader, keys: Sequence[tuple[int, str]], group: DuplicateGroup
+) -> Iterator[tuple[_Member | None, str]]:
+    """Of each image of a group, with the name that results give it: None if its file is not what was embedded. Regular
+    files come before links, which lead to one of them."""
+    found = list(zip(group.rows.tolist(), candidates_of(index, group.rows), strict=True))
+    for row, candidate in sorted(found, key=lambda one: (one[1].place.is_symlink(), one[1].name)):
+        folder, path = keys[row]
+        planned = PlannedFile(folder, path, candidate.digest.hex())
+        try:
+            status = candidate.place.stat()
+            same = (status.st_size, status.st_mtime_ns) == (candidate.size, candidate.modified)
+            # A new time alone changes nothing.
+            same = same or (status.st_size == candidate.size and file_sha256(candidate.place) == planned.sha256)
+        except OSError:
+            same = False
+        member = _Member(candidate, planned, (status.st_dev, status.st_ino)) if same else None
+        yield member, candidate.name
+
+
+def _picture(member: _Member) -> Image.Image | None:
+    try:
+        return decode_picture(member.candidate.place.read_bytes(), FINE)
+    except (OSError, ImageDecodeError):
+        return None
