@@ -59,7 +59,7 @@ def apply_plan(plan_file: Path, move_to: Path) -> Plan:
         except (StaysError, OSError) as error:
             raise PlanAppliedError(
                 plan_file,
-                f"{place}: cannot be moved to {destination} ({_why(error)}); what was moved before it can be moved back",
+                f"{place}: cannot be moved to {destination} ({_why(error)}); what was moved can be moved back",
             ) from error
     plan = replace(plan, state="applied")
     _save(plan_file, plan)
@@ -120,9 +120,9 @@ def _save(plan_file: Path, plan: Plan) -> None:
 
 
 def _temporary(file: PlannedFile) -> str:
-    """What a copy of this file is called until its move is done. Always short, as file names may be as long as can be."""
-    text = f"{file.folder}/{file.path}/{file.sha256}"
-    return f".embedlab-moving-{hashlib.sha256(os.fsencode(text)).hexdigest()[:16]}"
+    """What a copy of this file is called until its move is done. The file's own name may be as long as a name can be."""
+    key = f"{file.folder}/{file.path}/{file.sha256}".encode("utf-8", "surrogatepass")
+    return f".embedlab-moving-{hashlib.sha256(key).hexdigest()[:16]}"
 
 
 def _files(plan: Plan) -> list[PlannedFile]:
