@@ -41,7 +41,7 @@ def apply_plan(plan_file: Path, move_to: Path) -> Plan:
         raise PlanAppliedError(
             plan_file, f"{plan_file}: this plan was already applied to {plan.move_to}; undo it first"
         )
-    target = move_to.resolve()
+    target = Path(os.path.realpath(move_to))
     if inside := _walked_folders(plan, target):
         raise DuplicatesError(
             f"{move_to}: lies inside {inside[0]}, where embed would find the copies again; choose another"
@@ -139,7 +139,7 @@ def _walked_folders(plan: Plan, move_to: Path) -> list[Path]:
         for root, folder in {(file.folder, folder) for file in _files(plan) for folder in PurePath(file.path).parents}
     }
     by_identity = {identity: folder for folder in sorted(walked) if (identity := _identity(folder))}
-    parents = {plan.destination(file, move_to).parent.resolve() for file in plan.moves}
+    parents = {Path(os.path.realpath(plan.destination(file, move_to).parent)) for file in plan.moves}
     ends = {folder for parent in parents for folder in (parent, *parent.parents)}
     return sorted({by_identity[identity] for end in ends if (identity := _identity(end)) in by_identity})
 
@@ -147,8 +147,8 @@ def _walked_folders(plan: Plan, move_to: Path) -> list[Path]:
 def _identity(folder: Path) -> tuple[int, int] | None:
     try:
         status = folder.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError:
+        return None  # Nothing can be moved into it either.
     return status.st_dev, status.st_ino
 
 

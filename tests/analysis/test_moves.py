@@ -205,7 +205,7 @@ def stayed(made: Set) -> list[str]:
     return [f"{entry.path}: {entry.reason}".replace(f"{made.file.parent}/", "") for entry in undo_plan(made.file).stayed]
 
 
-@pytest.mark.parametrize("length", [0, 77, 5000])
+@pytest.mark.parametrize("length", [0, 77, 5001])
 def test_a_new_file_in_the_old_place_stays_and_the_others_come_back(made: Set, length: int) -> None:
     """Also one that is empty, or begins like the moved one: only a temporary name of ours says that a part is ours."""
     apply_plan(made.file, made.away)
