@@ -126,8 +126,9 @@ def _remove_name(extra: Path, kept: Path, sha256: str) -> None:
 
 
 def _remove_twin_link(extra: Path, kept: Path) -> None:
-    """Remove one of two symbolic links to one file."""
-    if os.path.samestat(extra.lstat(), kept.lstat()) or not extra.samefile(kept):
+    """Remove a symbolic link if `kept` is what a move would make of it. Another may lead to the file through `extra`."""
+    twins = _text(kept) == _text_from(extra, kept) and extra.samefile(kept)
+    if not twins or os.path.samestat(extra.lstat(), kept.lstat()):
         raise StaysError(kept, f"is back already; the link at {extra} stays")
     sync_folder(kept.parent)
     extra.unlink()
@@ -249,12 +250,16 @@ def _text_from(source: Path, target: Path) -> str:
 
     A relative link is led through its old folder, with a "." as a seam, so that the way back restores its very text.
     """
-    text = os.readlink(source)  # noqa: PTH115 (as a Path it would lose the seam)
+    text = _text(source)
     if Path(text).is_absolute():
         return text
     here, there = source.parent.resolve(), target.parent.resolve()
     way_there, way_here = f"{os.path.relpath(there, here)}/./", f"{os.path.relpath(here, there)}/./"
     return text.removeprefix(way_there) if text.startswith(way_there) else way_here + text
+
+
+def _text(link: Path) -> str:
+    return os.readlink(link)  # noqa: PTH115 (as a Path it would lose the seam)
 
 
 def _make_folders(folder: Path) -> None:

@@ -94,7 +94,9 @@ def test_a_changed_file_stops_everything_and_is_named(made: Set, name: str, gone
     if not gone:
         (made.images / name).write_bytes(b"other")
     before = made.contents()
-    with pytest.raises(DuplicatesError, match=f"nothing was moved; changed or gone since they were embedded: {made.images / name}$"):
+    with pytest.raises(
+        DuplicatesError, match=f"nothing was moved; changed or gone since they were embedded: {made.images / name}$"
+    ):
         apply_plan(made.file, made.away)
     assert made.contents() == before
     assert not made.away.exists()
@@ -202,7 +204,9 @@ def test_a_move_that_fails_half_way_can_be_undone(made: Set) -> None:
 
 def stayed(made: Set) -> list[str]:
     """What undo left as it is, and why, with short paths."""
-    return [f"{entry.path}: {entry.reason}".replace(f"{made.file.parent}/", "") for entry in undo_plan(made.file).stayed]
+    return [
+        f"{entry.path}: {entry.reason}".replace(f"{made.file.parent}/", "") for entry in undo_plan(made.file).stayed
+    ]
 
 
 @pytest.mark.parametrize("length", [0, 77, 5001])
