@@ -94,9 +94,7 @@ def bring_back(home: Path, away: Path, sha256: str, temporary: str) -> None:
             raise StaysError(away, "is gone" if at_away is Found.NOTHING else "changed after it was moved; it stays")
     elif at_away in (Found.FILE, Found.LINK):
         if _same_entry(home, away):
-            raise StaysError(
-                home, f"is the same file as {away}: a link or a mount leads from one to the other; it stays"
-            )
+            raise StaysError(home, f"is the same file as {away}, by a link or a mount; it stays")
         if at_home is not at_away:
             raise StaysError(home, f"is back already; what is at {away} now stays")
         if at_home is Found.LINK:
@@ -126,7 +124,7 @@ def _remove_name(extra: Path, kept: Path, sha256: str) -> None:
 
 
 def _remove_twin_link(extra: Path, kept: Path) -> None:
-    """Remove a symbolic link if `kept` is what a move would make of it. Another may lead to the file through `extra`."""
+    """Remove a symbolic link if `kept` is what a move would make of it: any other may lead on through `extra`."""
     twins = _text(kept) == _text_from(extra, kept) and extra.samefile(kept)
     if not twins or os.path.samestat(extra.lstat(), kept.lstat()):
         raise StaysError(kept, f"is back already; the link at {extra} stays")

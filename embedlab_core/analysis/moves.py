@@ -120,7 +120,7 @@ def _save(plan_file: Path, plan: Plan) -> None:
 
 
 def _temporary(file: PlannedFile) -> str:
-    """What a copy of this file is called until its move is done. The file's own name may be as long as a name can be."""
+    """What a copy of this file is called until its move is done: short, its own name may be of full length."""
     key = f"{file.folder}/{file.path}/{file.sha256}".encode("utf-8", "surrogatepass")
     return f".embedlab-moving-{hashlib.sha256(key).hexdigest()[:16]}"
 

@@ -76,8 +76,9 @@ def _undo(plan_file: Path) -> None:
         click.echo(printable(f"{stayed.path}: {stayed.reason}"), err=True)
     if undone.stayed:
         raise DuplicatesError(
-            f"{plan_file}: {undone.back} images are back, {len(undone.stayed)} are not and are named above; "
-            "clear the way for these and run the same command again"
+            f"{plan_file}: {undone.back} images are back, {len(undone.stayed)} "
+            f"{'is not and is' if len(undone.stayed) == 1 else 'are not and are'} named above; "
+            "clear the way and run the same command again"
         )
     click.echo(f"{undone.back} images are back in {', '.join(undone.plan.folders)}")
 
