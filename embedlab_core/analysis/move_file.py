@@ -84,6 +84,7 @@ def bring_back(home: Path, away: Path, sha256: str, temporary: str) -> None:
     if at_home is Found.NOTHING:
         if at_away in (Found.FILE, Found.LINK):
             _remove_part(home_copy, away)
+            _remove_part(away_copy, away)
             move_file(away, home, sha256, temporary)
         elif look(away_copy, sha256) is Found.FILE:
             _remove_part(home_copy, away_copy)
@@ -99,7 +100,12 @@ def bring_back(home: Path, away: Path, sha256: str, temporary: str) -> None:
             raise StaysError(home, f"is back already; what is at {away} now stays")
         if at_home is Found.LINK:
             _remove_twin_link(away, home)
-        elif _are_two_names(away, home) or _are_two_names(home, home_copy):
+        elif _are_two_names(away, home):
+            _remove_name(away, home, sha256)
+        elif os.path.lexists(home_copy) and os.path.lexists(away_copy):
+            # A move leaves one of them: these folders are two views of one.
+            raise StaysError(home, f"may be the same file as {away}; it stays")
+        elif _are_two_names(home, home_copy):
             _remove_name(away, home, sha256)
         elif _are_two_names(away, away_copy):
             _remove_name(away, away_copy, sha256)
