@@ -250,6 +250,34 @@ def test_undo_with_a_subfolder_put_back_and_linked_takes_nothing_away(made: Set)
     assert made.contents() == made.before
 
 
+def undo_with(mount: str, made: Set) -> int:
+    """How many files undo leaves where they are, in a process that sees this mount."""
+    here = made.file.parent
+    enter = ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*enter, "true"], cwd=here, check=False).returncode:
+        pytest.skip("no mounts can be made here")
+    undo = (
+        "import sys; from pathlib import Path; from embedlab_core.analysis.moves import undo_plan;"
+        "print(len(undo_plan(Path(sys.argv[1])).stayed))"
+    )
+    done = subprocess.run(
+        [*enter, sys.executable, "-c", undo, made.file],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout)
+
+
+def test_undo_with_one_file_mounted_over_its_old_place_does_not_take_it_away(made: Set) -> None:
+    apply_plan(made.file, made.away)
+    assert undo_with("touch images/d.png && mount --bind away/d.png images/d.png", made) == 1
+    assert files_under(made.away) == {"d.png": made.before["d.png"]}
+    assert made.contents() == {**made.before, "d.png": b""}
+
+
 @pytest.mark.parametrize("mount", ["bind away images", "bind images away", "overlay away images"])
 def test_undo_with_one_folder_mounted_over_the_other_takes_nothing_away(made: Set, mount: str) -> None:
     apply_plan(made.file, made.away)
@@ -264,26 +292,7 @@ def test_undo_with_one_folder_mounted_over_the_other_takes_nothing_away(made: Se
         "bind": f"mount --bind {source} {target}",
         "overlay": f"mount -t overlay o -o lowerdir={source},upperdir=upper,workdir=work {target}",
     }
-    undo = (
-        "import sys; from pathlib import Path; from embedlab_core.analysis.moves import undo_plan;"
-        "print(len(undo_plan(Path(sys.argv[1])).stayed))"
-    )
-    if (
-        not shutil.which("unshare")
-        or subprocess.run(
-            ["unshare", "-rm", "sh", "-c", ways[kind]], cwd=here, capture_output=True, check=False
-        ).returncode
-    ):
-        pytest.skip("no mounts can be made here")
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", f'{ways[kind]} && exec "$@"', "sh", sys.executable, "-c", undo, made.file],
-        cwd=here,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "3\n"
+    assert undo_with(ways[kind], made) == 3
     assert files_under(here / source) == {**made.before, temporary(made, "d.png"): made.before["d.png"]}
     assert files_under(here / "upper") == {}
 
@@ -334,6 +343,16 @@ def test_a_file_with_our_temporary_name_and_other_bytes_stays(made: Set) -> None
     assert stayed(made) == [f"images/{foreign.name}: {reason}"]
     assert foreign.read_bytes() == b"precious"
     assert files_under(made.away) == {"d.png": made.before["d.png"]}
+
+
+@pytest.mark.parametrize("folder", ["images", "away"])
+def test_such_a_file_stays_also_beside_one_that_was_put_back_by_hand(made: Set, folder: str) -> None:
+    apply_plan(made.file, made.away)
+    (made.away / "d.png").rename(made.images / "d.png")
+    foreign = made.file.parent / folder / temporary(made, "d.png")
+    foreign.write_bytes(b"precious")
+    assert len(stayed(made)) == 1
+    assert foreign.read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize("folder", ["images", "away"])
