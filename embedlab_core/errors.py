@@ -186,3 +186,23 @@ def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 text (byte 0x{error.object[error.start]:02x} at {error.start}); save it as UTF-8"
     return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+
+
+class PlanAppliedError(DuplicatesError):
+    """A plan was carried out, wholly or in part: it must be undone first. plan_file: where the plan is."""
+
+    def __init__(self, plan_file: Path, message: str) -> None:
+        super().__init__(message)
+        self.plan_file = plan_file
+
+
+class StaysError(DuplicatesError):
+    """A file stays where it is, as moving it or taking a name away could cost someone its bytes.
+
+    path: what stays or is in the way. reason: why, said of it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason

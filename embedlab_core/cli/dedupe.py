@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from embedlab_core.cli.duplicate_options import duplicate_options
-from embedlab_core.cli.options import reports_errors
+from embedlab_core.cli.options import printable, reports_errors
 
 if TYPE_CHECKING:
     from embedlab_core.analysis.duplicates import DuplicateOptions
@@ -59,10 +59,6 @@ def command(
 
     First write a plan (--index and --plan), read it, then --apply it; --undo takes it back.
     """
-    from embedlab_core.analysis.moves import apply_plan, undo_plan
-    from embedlab_core.api import Index
-    from embedlab_core.cli.duplicates_output import plan_lines
-
     if apply or undo:
         _refuse_planning_options()
     if apply != (move_to is not None):
@@ -70,19 +66,47 @@ def command(
     if undo:
         if plan_file or apply:
             raise click.UsageError("--undo stands alone")
-        plan = undo_plan(undo)
-        click.echo(f"{len(plan.moves)} images are back in {', '.join(plan.folders)}")
+        _undo(undo)
     elif not plan_file:
         raise click.UsageError("give --plan FILE, or --undo FILE")
     elif move_to:
-        plan = apply_plan(plan_file, move_to)
-        click.echo(f"{len(plan.moves)} images moved to {plan.move_to}; undo with: embedlab dedupe --undo {plan_file}")
+        _apply(plan_file, move_to)
     elif index_dir:
+        from embedlab_core.api import Index
+        from embedlab_core.cli.duplicates_output import plan_lines
+
         plan = Index.open(index_dir).plan_dedupe(plan_file, duplicates, protect, prefer, keep)
         for line in plan_lines(plan_file, plan):
             click.echo(line)
     else:
         raise click.UsageError("give --index to write a plan, or --apply to carry it out")
+
+
+def _apply(plan_file: Path, move_to: Path) -> None:
+    from embedlab_core.analysis.moves import apply_plan
+    from embedlab_core.errors import DuplicatesError, PlanAppliedError
+
+    try:
+        plan = apply_plan(plan_file, move_to)
+    except PlanAppliedError as error:
+        raise DuplicatesError(f"{error}: embedlab dedupe --undo {error.plan_file}") from error
+    click.echo(f"{len(plan.moves)} images moved to {plan.move_to}; undo with: embedlab dedupe --undo {plan_file}")
+
+
+def _undo(plan_file: Path) -> None:
+    from embedlab_core.analysis.moves import undo_plan
+    from embedlab_core.errors import DuplicatesError
+
+    undone = undo_plan(plan_file)
+    for stayed in undone.stayed:
+        click.echo(printable(f"{stayed.path}: {stayed.reason}"), err=True)
+    if undone.stayed:
+        raise DuplicatesError(
+            f"{plan_file}: {undone.back} images are back, {len(undone.stayed)} "
+            f"{'is not and is' if len(undone.stayed) == 1 else 'are not and are'} named above; "
+            "clear the way and run the same command again"
+        )
+    click.echo(f"{undone.back} images are back in {', '.join(undone.plan.folders)}")
 
 
 def _refuse_planning_options() -> None:
