@@ -1,4 +1,4 @@
-"""Where in a file the coded pixels are: WebP, AVIF, HEIC, TIFF."""
+"""Where in a file the coded pixels are: WebP, AVIF, HEIC, TIFF, JPEG 2000."""
 
 import io
 import struct
@@ -30,6 +30,8 @@ def coded_spans(file: BinaryIO, image: Image.Image) -> list[Span]:
             return list(_webp(file))
         if image.format in ("AVIF", "HEIF"):
             return _heif(file)
+        if image.format == "JPEG2000":
+            return _jpeg_2000(file)
         if image.format == "TIFF" and image.info.get("compression") not in _FAX:
             return _tiff(image)
     except (struct.error, IndexError, ValueError, OverflowError):
@@ -50,6 +52,14 @@ def _webp(file: BinaryIO) -> Iterator[Span]:
             yield Span(place + 8, length)
         # A frame's own chunks begin behind its 16 bytes of header.
         place += 24 if name == b"ANMF" else 8 + length + (length & 1)
+
+
+def _jpeg_2000(file: BinaryIO) -> list[Span]:
+    """From the first start of data to the end of the file."""
+    file.seek(0)
+    data = file.read()
+    start = data.find(b"\xff\x93")
+    return [Span(start, len(data) - start)] if start > 0 else []
 
 
 def _tiff(image: Image.Image) -> list[Span]:

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageChops
 
-from embedlab_core.images.containers import Span, coded_spans
+from embedlab_core.images.containers import coded_spans
 from embedlab_core.images.jpegstream import JpegStream, read_stream
 from embedlab_core.images.metadata import png_chunks
 
@@ -20,13 +20,23 @@ JPEG_BLOCK = 1024
 _TAIL_RUN = 64
 _INNER_RUN = re.compile(rb"\x00{512,}|\xff{512,}")
 _PADDING_BYTES = (0x00, 0xFF)
+# A nearly even picture of many megapixels is coded in a few bytes, which may then be 0.
+_MOST_PIXELS_A_BYTE = 500
+# Deflate writes long even areas as 0; it has a checksum to tell.
+_DEFLATE = ("tiff_adobe_deflate", "tiff_deflate")
 _READ = 2**20
 
-# In a file of stored pixels, what was not copied begins inside a row, below rows that go on there with a picture.
-_LEAST_OVERLAP = 16
-_ROW_PADDING = 3
+# In a file of stored pixels, what was not copied begins below rows with a picture in them: so many rows, so many levels
+# in each, hardly any of them that of the padding. Inside a row a few bytes of it show; between rows a twentieth of the
+# picture must be gone, and no bar like it be on the other side.
+_STORED_FORMATS = ("BMP", "DIB", "TIFF", "PPM", "TGA")
 _ROWS_ABOVE = 3
-_LEAST_LEVELS = 4
+_LEAST_LEVELS = 16
+_LEAST_OVERLAP = 3
+_MOST_FILLER = 0.1
+_LEAST_BAR = 0.05
+# Rows of a BMP end on a multiple of four bytes.
+_ROW_PADDING = 3
 _SAMPLE_BITS = {"1": 1, "L": 8, "P": 8, "LA": 16, "I;16": 16, "RGB": 24, "BGR": 24}
 
 # A decoder that gets no more data leaves the rest of a JPEG at the middle of its range.
@@ -43,8 +53,11 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is known of a picture that was decoded. file: all of its bytes. image: loaded. stored: `stored_blocks` of it.
-    consumed: the bytes that the decoder took. again: decodes other bytes at the same scale."""
+    """What is known of a picture that was decoded.
+
+    file: all of its bytes. image: loaded. stored: `stored_blocks` of it. consumed: the bytes that the decoder took.
+    again: decodes other bytes at the same scale.
+    """
 
     file: BinaryIO
     image: Image.Image
@@ -66,7 +79,7 @@ def missing_share(opened: Opened) -> float:
         return _png(opened.file)
     if opened.stored:
         return _stored(opened.file, opened.stored)
-    return _padded(opened.file, coded_spans(opened.file, opened.image))
+    return _padded(opened)
 
 
 def stored_blocks(image: Image.Image) -> list[Stored]:
@@ -74,7 +87,7 @@ def stored_blocks(image: Image.Image) -> list[Stored]:
     found = []
     for tile in getattr(image, "tile", []):
         args = tile.args if isinstance(tile.args, tuple) else (tile.args,)
-        if image.format == "PNG" or tile.codec_name != "raw" or not isinstance(args[0], str):
+        if image.format not in _STORED_FORMATS or tile.codec_name != "raw" or not isinstance(args[0], str):
             return []
         left, top, right, bottom = tile.extents
         row = -(-(right - left) * _SAMPLE_BITS.get(args[0].split(";16")[0], 32) // 8)
@@ -135,6 +148,8 @@ def _jpeg(opened: Opened) -> float:
         broken_at = _unended(data, stream, opened.consumed)
     if broken_at is not None:
         return min(1.0, max(1 - (broken_at - start) / max(end - start, len(data) - start, 1), 1e-3))
+    if stream.restarts_missing:
+        return stream.restarts_missing
     if not stream.complete:
         return 1 - 1 / (1 + len(stream.scans))
     if len(stream.scans) > 1 or stream.progressive:
@@ -169,47 +184,71 @@ def _unsent(opened: Opened, data: bytes, end: int) -> float:
 
 
 def _stored(file: BinaryIO, blocks: Sequence[Stored]) -> float:
-    """Of a file that holds its pixels as they are. A black or white border begins with a row; what was never copied
-    begins anywhere."""
+    """Of a file that holds its pixels as they are, to its end."""
     size = file.seek(0, io.SEEK_END)
     run = _tail_run_of(file, size)
+    if run < _TAIL_RUN:
+        return 0.0
     cut = size - run
-    pixels = sum(block.stride * block.rows for block in blocks)
+    filler = _bytes_at(file, size - 1, 1)
     for block in blocks:
         row, column = divmod(cut - block.offset, block.stride)
-        if run < _TAIL_RUN or not _ROWS_ABOVE <= row < block.rows:
+        if not _ROWS_ABOVE <= row < block.rows:
             continue
-        file.seek(size - 1)
-        filler = file.read(1)
-        file.seek(cut - column - _ROWS_ABOVE * block.stride)
-        above = file.read(_ROWS_ABOVE * block.stride)
-        parts = [
-            above[number * block.stride + column : (number + 1) * block.stride - _ROW_PADDING]
-            for number in range(_ROWS_ABOVE)
-        ]
-        is_cut = column > 0 and all(
-            len(part) >= _LEAST_OVERLAP and part.count(filler) <= len(part) // 10 and len(set(part)) >= _LEAST_LEVELS
-            for part in parts
-        )
+        above = _bytes_at(file, cut - column - _ROWS_ABOVE * block.stride, _ROWS_ABOVE * block.stride)
+        rows = [above[at : at + block.stride - _ROW_PADDING] for at in range(0, len(above), block.stride)]
+        if any(len(set(pixels)) < _LEAST_LEVELS for pixels in rows):
+            continue
+        overlaps = [pixels[column:] for pixels in rows]
+        missing = min(1.0, run / sum(each.stride * each.rows for each in blocks))
+        if column and len(overlaps[0]) >= _LEAST_OVERLAP:
+            is_cut = all(_is_picture(part, filler) for part in overlaps)
+        else:
+            first = _bytes_at(file, blocks[0].offset, blocks[0].stride - _ROW_PADDING)
+            is_cut = missing >= _LEAST_BAR and all(_is_picture(part, filler) for part in (*rows, first))
         if is_cut:
-            return min(1.0, run / max(pixels, 1))
+            return missing
     return 0.0
 
 
-def _padded(file: BinaryIO, spans: Sequence[Span]) -> float:
+def _is_picture(pixels: bytes, filler: bytes) -> bool:
+    return pixels.count(filler) <= _MOST_FILLER * len(pixels)
+
+
+def _bytes_at(file: BinaryIO, place: int, length: int) -> bytes:
+    file.seek(place)
+    return file.read(length)
+
+
+def _padded(opened: Opened) -> float:
     """Of coded data, in the order it is decoded: all of it after the first run of padding."""
+    spans = coded_spans(opened.file, opened.image)
     total = sum(span.length for span in spans)
+    if total * _MOST_PIXELS_A_BYTE < opened.image.width * opened.image.height:
+        return 0.0
     done = 0
     for number, span in enumerate(spans):
-        file.seek(span.start)
-        data = file.read(span.length)
+        data = _bytes_at(opened.file, span.start, span.length)
         found = _INNER_RUN.search(data)
         tail = _tail_run(data)
         if found or (tail >= _TAIL_RUN and number == len(spans) - 1):
             place = found.start() if found else len(data) - tail
-            return 1 - (done + place) / total
+            is_whole = opened.image.info.get("compression") in _DEFLATE and _is_deflated(data)
+            return 0.0 if is_whole else 1 - (done + place) / total
         done += span.length
     return 0.0
+
+
+def _is_deflated(data: bytes) -> bool:
+    """Whether `data` ends with the right checksum."""
+    inflate = zlib.decompressobj()
+    try:
+        while data:
+            inflate.decompress(data, _READ)
+            data = inflate.unconsumed_tail
+    except zlib.error:
+        return False
+    return inflate.eof
 
 
 def _tail_run(data: bytes) -> int:

@@ -22,7 +22,16 @@ from embedlab_core.images.metadata import DAMAGED, JPEG_START, captured, orienta
 from embedlab_core.images.resize import Interpolation, PixelSpec, ResizeMode, resized
 from embedlab_core.images.samples import with_all_bits
 
-__all__ = ["DecodedImage", "Interpolation", "PixelSpec", "ResizeMode", "decode_image", "decode_picture", "memory_needed"]
+__all__ = [
+    "DecodedImage",
+    "Interpolation",
+    "PixelSpec",
+    "ResizeMode",
+    "decode_image",
+    "decode_picture",
+    "memory_needed",
+    "to_rgb",
+]
 
 # A JPEG is decoded at a reduced DCT scale only while it stays at least this many times larger than the model's input,
 # so that the final resize still averages over source pixels (Pillow's own `reducing_gap` guidance: 2 is nearly exact).

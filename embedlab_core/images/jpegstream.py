@@ -20,11 +20,13 @@ _FILLED = re.compile(rb"\xff{16}")
 @dataclass(slots=True)
 class JpegStream:
     """scans: (start, end) of the coded data of each. broken_at: the byte where the file leaves the standard; None if it
-    never does. ends: whether EOI was reached. complete: False for a progressive one some of whose bits have no scan."""
+    never does. ends: whether EOI was reached. restarts_missing: the share of restart markers that a scan of the whole
+    picture has and this one has not. complete: False for a progressive one some of whose bits have no scan."""
 
     scans: list[tuple[int, int]] = field(default_factory=list)
     broken_at: int | None = None
     ends: bool = False
+    restarts_missing: float = 0.0
     complete: bool = True
     progressive: bool = False
     components: int = 0
@@ -73,9 +75,9 @@ def read_stream(data: bytes) -> JpegStream:
             elif fault is None and restart_interval and not stream.progressive and lines:
                 down, across = sampling if stream.components > 1 else (1, 1)
                 units = -(-lines // (8 * down)) * -(-width // (8 * across))
+                wanted = -(-units // restart_interval) - 1
                 found = sum(1 for _ in _RESTART.finditer(data, place, end))
-                if found < -(-units // restart_interval) - 1:
-                    fault = end
+                stream.restarts_missing = max(0.0, 1 - found / wanted) if wanted else 0.0
             _note_scan(refined, body)
             stream.scans.append((place, end))
             if fault is not None:
@@ -83,8 +85,9 @@ def read_stream(data: bytes) -> JpegStream:
                 break
             place = end
     if stream.progressive:
-        known = [bits for bits in refined.values()]
-        stream.complete = len(known) == stream.components and all(0 == bit for bits in known for bit in bits)
+        stream.complete = len(refined) == stream.components and all(
+            bit == 0 for bits in refined.values() for bit in bits
+        )
     return stream
 
 
