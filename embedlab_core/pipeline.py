@@ -16,7 +16,7 @@ from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import ImageDecodeError
 from embedlab_core.images.decode import DecodedImage, PixelSpec, decode_image, memory_needed
 from embedlab_core.images.discover import ImageFile, Skip
-from embedlab_core.images.memory import MemoryBudget
+from embedlab_core.images.memory import MemoryBudget, opening_bytes
 from embedlab_core.images.phash import phash
 from embedlab_core.images.quality import Quality, QualityFlag, quality_flags, quality_scores
 from embedlab_core.index.rows import NOT_CAPTURED, Rows
@@ -174,7 +174,8 @@ def _read(
     try:
         with (root / file.path).open("rb") as opened:
             # The head alone says what it is: a file that is no picture is not read.
-            needed = memory_needed(opened, max(spec.size for spec in specs))
+            with budget.reserve(opening_bytes(opened)):
+                needed = memory_needed(opened, max(spec.size for spec in specs))
             is_read = file.size <= _READ_AT_ONCE
             with budget.reserve(needed + (file.size if is_read else 0)):
                 opened.seek(0)

@@ -16,13 +16,14 @@ from embedlab_core.images.metadata import png_chunks
 # A JPEG's decoder is fed blocks of so many bytes, so that where it stopped reading tells where the picture ended.
 JPEG_BLOCK = 1024
 
-# So many equal bytes, all 0 or all 0xFF, end no coded picture, and so many more are in the middle of none.
+# A run of more equal bytes, all 0 or all 0xFF, ends no coded picture, and of so many more is in the middle of none.
+# Coders write even areas as runs too: a byte of one may stand for so many pixels.
 _TAIL_RUN = 64
-_INNER_RUN = re.compile(rb"\x00{512,}|\xff{512,}")
+_INNER_RUN = 512
+_EVEN_PIXELS = 1000
+_LONG_RUN = re.compile(rb"\x00{64,}|\xff{64,}")
+_LOSSLESS = b"\x2f"  # What the data of VP8L begins with.
 _PADDING_BYTES = (0x00, 0xFF)
-# A nearly even picture of many megapixels is coded in a few bytes, which may then be 0.
-_MOST_PIXELS_A_BYTE = 500
-# Deflate writes long even areas as 0; it has a checksum to tell.
 _DEFLATE = ("tiff_adobe_deflate", "tiff_deflate")
 _READ = 2**20
 
@@ -79,6 +80,8 @@ def missing_share(opened: Opened) -> float:
         return _png(opened.file)
     if opened.stored:
         return _stored(opened.file, opened.stored)
+    if opened.image.info.get("compression") in _DEFLATE:
+        return _deflated(opened)
     return _padded(opened)
 
 
@@ -178,7 +181,7 @@ def _unsent(opened: Opened, data: bytes, end: int) -> float:
     levels = corner if isinstance(corner, tuple) else (corner,)
     if not all(level in _UNSENT for level in levels if level is not None):
         return 0.0
-    other = opened.again(io.BytesIO(data[:end] + b"\x55\xa6" * max(2**15, end)))
+    other = opened.again(io.BytesIO(data[:end] + b"\x55\xa6" * max(2**15, end) + b"\xff\xd9"))
     changed = ImageChops.difference(image, other).getbbox()
     return 0.0 if changed is None else (image.height - changed[1]) / image.height
 
@@ -224,19 +227,37 @@ def _padded(opened: Opened) -> float:
     """Of coded data, in the order it is decoded: all of it after the first run of padding."""
     spans = coded_spans(opened.file, opened.image)
     total = sum(span.length for span in spans)
-    if total * _MOST_PIXELS_A_BYTE < opened.image.width * opened.image.height:
-        return 0.0
+    even = opened.image.width * opened.image.height // _EVEN_PIXELS
     done = 0
     for number, span in enumerate(spans):
         data = _bytes_at(opened.file, span.start, span.length)
-        found = _INNER_RUN.search(data)
-        tail = _tail_run(data)
-        if found or (tail >= _TAIL_RUN and number == len(spans) - 1):
-            place = found.start() if found else len(data) - tail
-            is_whole = opened.image.info.get("compression") in _DEFLATE and _is_deflated(data)
-            return 0.0 if is_whole else 1 - (done + place) / total
+        runs = [(run.start(), len(run.group())) for run in _LONG_RUN.finditer(data)]
+        for start, length in runs:
+            is_last = start + length == len(data) and number == len(spans) - 1
+            if length > max(even, _TAIL_RUN if is_last else _INNER_RUN):
+                is_whole = opened.image.format == "WEBP" and data[:1] == _LOSSLESS and not _is_spare(opened, data)
+                return 0.0 if is_whole else 1 - (done + start) / total
         done += span.length
     return 0.0
+
+
+def _is_spare(opened: Opened, data: bytes) -> bool:
+    """Whether a lossless WebP, which may code even areas as long runs of 0, decodes without the last of them: then it
+    was full before its data ended."""
+    shorter = data[: -_TAIL_RUN // 2]
+    body = b"WEBPVP8L" + len(shorter).to_bytes(4, "little") + shorter
+    try:
+        opened.again(io.BytesIO(b"RIFF" + len(body).to_bytes(4, "little") + body))
+    except OSError:
+        return False
+    return True
+
+
+def _deflated(opened: Opened) -> float:
+    """By the checksum of each strip of a TIFF, at which libtiff does not always arrive."""
+    spans = coded_spans(opened.file, opened.image)
+    intact = [_is_deflated(_bytes_at(opened.file, span.start, span.length)) for span in spans]
+    return 1 - intact.index(False) / len(intact) if False in intact else 0.0
 
 
 def _is_deflated(data: bytes) -> bool:

@@ -17,7 +17,7 @@ from embedlab_core.errors import ImageDecodeError
 from embedlab_core.images.colours import LARGE_PIXELS, alpha_of, averaged, to_rgb
 from embedlab_core.images.damage import JPEG_BLOCK, Opened, missing_share, stored_blocks
 from embedlab_core.images.frames import is_sequence, meant_frame
-from embedlab_core.images.memory import DECODE_MEMORY, coefficient_bytes, decoding_bytes, too_much_memory
+from embedlab_core.images.memory import DECODE_MEMORY, Head, coefficient_bytes, decoding_bytes, too_much_memory
 from embedlab_core.images.metadata import DAMAGED, JPEG_START, captured, orientation, without_metadata
 from embedlab_core.images.resize import Interpolation, PixelSpec, ResizeMode, resized
 from embedlab_core.images.samples import with_all_bits
@@ -122,7 +122,7 @@ def memory_needed(source: Source, size: int) -> int:
     Raises ImageDecodeError as `decode_image` does for what is no picture.
     """
     with _decode_errors(source) as file:
-        return _tried(file, lambda candidate: _needed(candidate, size))
+        return _tried(cast(BinaryIO, Head(file)), lambda candidate: _needed(candidate, size))
 
 
 def _upright(source: Source, size: int) -> _Upright:

@@ -1,9 +1,11 @@
 """How much memory a picture takes to decode, and one budget that all workers share."""
 
+import io
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -12,6 +14,9 @@ from embedlab_core.images.colours import LARGE_PIXELS
 
 # Bytes for reading and decoding, of all workers together.
 DECODE_MEMORY = 1_500_000_000
+
+# Opening a picture reads no more.
+HEAD_BYTES = 2**26
 
 # What Pillow keeps of a pixel.
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
@@ -29,8 +34,47 @@ _CONVERSION_BYTES = 16
 _TURN_BYTES = 4
 
 # The bands that a large picture is averaged in, and what a decoder needs whatever the picture.
-_WORKING_BYTES = 64_000_000
+_WORKING_BYTES = 96_000_000
 _SMALL_WORKING_BYTES = 4_000_000
+
+
+def opening_bytes(file: BinaryIO) -> int:
+    """The most that opening a file takes, before anything is decoded."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    start = file.read(12)
+    is_read_whole = start.startswith(b"RIFF") or start[4:8] == b"ftyp"
+    return (max(_FILE_COPIES.values()) if is_read_whole else 1) * min(size, size if is_read_whole else HEAD_BYTES)
+
+
+class Head(io.BufferedIOBase):
+    """A file that gives at most HEAD_BYTES in all, unless it is asked for as a whole: what claims to have metadata of a
+    gigabyte is no reason to read a gigabyte."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = HEAD_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            return self._file.read()
+        if size > self._left:
+            raise OSError(f"more than {HEAD_BYTES // 2**20} MiB of metadata")
+        data = self._file.read(size)
+        self._left -= len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
 
 
 def decoding_bytes(image: Image.Image, file_bytes: int, is_averaged: bool) -> int:
@@ -40,6 +84,8 @@ def decoding_bytes(image: Image.Image, file_bytes: int, is_averaged: bool) -> in
     """
     pixels = image.width * image.height
     each = _PIXEL_BYTES.get(image.mode, 4) + _DECODER_BYTES.get(image.format or "", 0)
+    if image.mode.startswith(("I", "F")):
+        each += 1  # Its 8 bits.
     if not is_averaged:
         plain = image.mode == "RGB" and "transparency" not in image.info
         each += _TURN_BYTES if plain else _CONVERSION_BYTES
