@@ -16,7 +16,7 @@ from embedlab_core.images.colours import LARGE_PIXELS
 DECODE_MEMORY = 1_500_000_000
 
 # Opening a picture reads no more.
-HEAD_BYTES = 2**26
+HEAD_BYTES = 2**24
 
 # What Pillow keeps of a pixel.
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
