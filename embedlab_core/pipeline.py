@@ -19,13 +19,12 @@ from embedlab_core.images.discover import ImageFile, Skip
 from embedlab_core.images.memory import MemoryBudget, opening_bytes
 from embedlab_core.images.phash import phash
 from embedlab_core.images.quality import Quality, QualityFlag, quality_flags, quality_scores
+from embedlab_core.images.read import open_file
 from embedlab_core.index.rows import NOT_CAPTURED, Rows
 from embedlab_core.index.skipped import Excluded
 from embedlab_core.index.texts import Texts
 from embedlab_core.metrics import Stopwatch
 
-# Bytes of the largest file that is read, by every worker at once.
-_LARGEST_FILE = 2**30
 # A file of so many bytes is read once. A larger one is hashed and decoded from the disk, one after the other.
 _READ_AT_ONCE = 2**26
 
@@ -169,10 +168,9 @@ def _read(
     by_content: Mapping[bytes, KnownRow],
     budget: MemoryBudget,
 ) -> Decoded | Reused | Skip:
-    if file.size > _LARGEST_FILE:
-        return Skip(file.path, f"{file.size / 2**30:.1f} GiB are too many for a picture", folder=file.folder)
     try:
-        with (root / file.path).open("rb") as opened:
+        with open_file(root / file.path) as raw:
+            opened = io.BufferedReader(raw)
             # The head alone says what it is: a file that is no picture is not read.
             with budget.reserve(opening_bytes(opened)):
                 needed = memory_needed(opened, max(spec.size for spec in specs))

@@ -23,21 +23,19 @@ _TAIL_RUN = 64
 _INNER_RUN = 512
 _EVEN_PIXELS = 1000
 _LONG_RUN = re.compile(rb"\x00{64,}|\xff{64,}")
-_LOSSLESS_EVEN = 3
+_LOSSLESS_EVEN = 2
 _LOSSLESS = b"\x2f"  # What the data of VP8L begins with.
 _PADDING_BYTES = (0x00, 0xFF)
 _DEFLATE = ("tiff_adobe_deflate", "tiff_deflate")
 _READ = 2**20
 
 # In a file of stored pixels, what was not copied begins below rows with a picture in them: so many rows, so many levels
-# in each, hardly any of them that of the padding. Inside a row a few bytes of it show; between rows a twentieth of the
-# picture must be gone, and no bar like it be on the other side.
+# in each, hardly any of them that of the padding, and inside a row: a black or white border begins with one.
 _STORED_FORMATS = ("BMP", "DIB", "TIFF", "PPM", "TGA")
 _ROWS_ABOVE = 3
 _LEAST_LEVELS = 16
 _LEAST_OVERLAP = 3
 _MOST_FILLER = 0.1
-_LEAST_BAR = 0.05
 # Rows of a BMP end on a multiple of four bytes.
 _ROW_PADDING = 3
 _SAMPLE_BITS = {"1": 1, "L": 8, "P": 8, "LA": 16, "I;16": 16, "RGB": 24, "BGR": 24}
@@ -205,14 +203,8 @@ def _stored(file: BinaryIO, blocks: Sequence[Stored]) -> float:
         if any(len(set(pixels)) < _LEAST_LEVELS for pixels in rows):
             continue
         overlaps = [pixels[column:] for pixels in rows]
-        missing = min(1.0, run / sum(each.stride * each.rows for each in blocks))
-        if column and len(overlaps[0]) >= _LEAST_OVERLAP:
-            is_cut = all(_is_picture(part, filler) for part in overlaps)
-        else:
-            first = _bytes_at(file, blocks[0].offset, blocks[0].stride - _ROW_PADDING)
-            is_cut = missing >= _LEAST_BAR and all(_is_picture(part, filler) for part in (*rows, first))
-        if is_cut:
-            return missing
+        if column and len(overlaps[0]) >= _LEAST_OVERLAP and all(_is_picture(part, filler) for part in overlaps):
+            return min(1.0, run / sum(each.stride * each.rows for each in blocks))
     return 0.0
 
 

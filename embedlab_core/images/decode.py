@@ -2,11 +2,13 @@
 
 import hashlib
 import io
+import mmap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
@@ -17,8 +19,16 @@ from embedlab_core.errors import ImageDecodeError
 from embedlab_core.images.colours import LARGE_PIXELS, alpha_of, averaged, to_rgb
 from embedlab_core.images.damage import JPEG_BLOCK, Opened, missing_share, stored_blocks
 from embedlab_core.images.frames import is_sequence, meant_frame
-from embedlab_core.images.memory import DECODE_MEMORY, Head, coefficient_bytes, decoding_bytes, too_much_memory
+from embedlab_core.images.memory import (
+    DECODE_MEMORY,
+    Head,
+    coefficient_bytes,
+    decoding_bytes,
+    raw_bytes,
+    too_much_memory,
+)
 from embedlab_core.images.metadata import DAMAGED, JPEG_START, captured, orientation, without_metadata
+from embedlab_core.images.raw import FULL_SIZE, is_raw, open_raw
 from embedlab_core.images.resize import Interpolation, PixelSpec, ResizeMode, resized
 from embedlab_core.images.samples import with_all_bits
 
@@ -56,9 +66,6 @@ _QUARTER_TURNED = (5, 6, 7, 8)
 
 # Pillow hands these to Ghostscript, a program that no stranger's file should start, whatever its name says it is.
 _SCRIPTS = ("EPS",)
-
-# Formats whose pictures may be decoded smaller than they are.
-_DRAFTED = ("JPEG",)
 
 Result = TypeVar("Result")
 
@@ -122,7 +129,7 @@ def memory_needed(source: Source, size: int) -> int:
     Raises ImageDecodeError as `decode_image` does for what is no picture.
     """
     with _decode_errors(source) as file:
-        return _tried(cast(BinaryIO, Head(file)), lambda candidate: _needed(candidate, size))
+        return _tried(cast(BinaryIO, Head(file)), lambda candidate: _memory(candidate, size))
 
 
 def _upright(source: Source, size: int) -> _Upright:
@@ -145,27 +152,36 @@ def _tried(file: BinaryIO, read: Callable[[BinaryIO], Result]) -> Result:
         raise  # What was wrong with the whole file.
 
 
-def _needed(file: BinaryIO, size: int) -> int:
+def _memory(file: BinaryIO, size: int) -> int:
+    if _is_raw(file):
+        return raw_bytes(_length(file))
     with _open(file) as image:
-        coefficients = coefficient_bytes(image)
-        _draft(image, size)
-        return coefficients + decoding_bytes(image, _length(file), _factor(image, size) > 1)
+        return _needed(image, file, size)
+
+
+def _needed(image: Image.Image, file: BinaryIO, size: int) -> int:
+    coefficients = coefficient_bytes(image)
+    _draft(image, size)
+    return coefficients + decoding_bytes(image, _length(file), _factor(image, size) > 1)
 
 
 def _decoded(file: BinaryIO, size: int) -> _Upright:
-    with _open(file) as image:
-        if (needed := _needed(file, size)) > DECODE_MEMORY:
+    is_raw_file = _is_raw(file)
+    with open_raw(_bytes(file)) if is_raw_file else _open(file) as image:
+        original = image.info.get(FULL_SIZE, image.size)
+        if not is_raw_file and (needed := _needed(image, file, size)) > DECODE_MEMORY:
             raise ImageDecodeError(too_much_memory(needed, DECODE_MEMORY))
-        original = image.size
         has_frames = is_sequence(image)
         stored = stored_blocks(image)
         _load(image, size)
-        consumed = file.tell()
-        missing = missing_share(Opened(file, image, stored, consumed, lambda other: _loaded(other, size)))
-        file.seek(consumed)  # Later frames are read from here.
+        missing = 0.0
+        if not is_raw_file:
+            consumed = file.tell()
+            missing = missing_share(Opened(file, image, stored, consumed, lambda other: _loaded(other, size)))
+            file.seek(consumed)  # Later frames are read from here.
         turn, moment = orientation(image), captured(image)
         frame = meant_frame(image) if has_frames else with_all_bits(image, lambda: _open(file))
-        width, height = original if image.format in _DRAFTED else frame.size
+        width, height = frame.size if has_frames else original
         if turn in _QUARTER_TURNED:
             width, height = height, width
         if (factor := _factor(frame, size)) > 1:
@@ -173,6 +189,23 @@ def _decoded(file: BinaryIO, size: int) -> _Upright:
         if turn in _UPRIGHT:
             frame = frame.transpose(_UPRIGHT[turn])
         return _Upright(to_rgb(frame), alpha_of(frame), width, height, missing, moment)
+
+
+def _is_raw(file: BinaryIO) -> bool:
+    """Most RAW files are TIFF files by their first bytes; where their tags stand only the tags tell."""
+    if isinstance(file, Head):
+        file = cast(BinaryIO, file.file)
+    if isinstance(file, io.BytesIO):
+        return is_raw(file.getvalue())
+    if not _length(file):
+        return False
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return is_raw(data)
+
+
+def _bytes(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -255,14 +288,14 @@ def _reason(file: BinaryIO, error: Exception) -> str:
 
 @cache
 def _prepare() -> None:
-    """HEIC needs a plugin, installed with the extra `heic`; AVIF is Pillow's own.
+    """HEIC needs a plugin, and so does JPEG XL, whose plugin comes with the extra `jxl`; AVIF is Pillow's own.
 
     Pillow warns on odd metadata and on large images; neither changes the pixels, and a batch has no use for them. The
     filter is set once: `catch_warnings` for each image would let warnings through where several threads decode.
     """
     warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)\.")
-    try:
-        import pillow_heif
-    except ImportError:
-        return
+    import pillow_heif
+
     cast(Callable[[], None], pillow_heif.register_heif_opener)()
+    if find_spec("pillow_jxl"):
+        import pillow_jxl  # noqa: F401  Importing it is what registers it.

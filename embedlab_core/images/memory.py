@@ -29,6 +29,8 @@ _DECODER_BYTES = {"WEBP": 13, "AVIF": 12, "HEIF": 12, "JPEG2000": 16, "TIFF": 4,
 # Decoders, or the search for damage, that read the whole file, and how many copies of it there are then.
 _FILE_COPIES = {"JPEG": 1, "MPO": 1, "WEBP": 3, "AVIF": 3, "HEIF": 3, "JPEG2000": 2, "JXL": 2}
 
+_RAW_COPIES = 8
+
 # Laying transparency on a ground, and turning a picture upright, copy all pixels of a picture that is not averaged.
 _CONVERSION_BYTES = 16
 _TURN_BYTES = 4
@@ -36,6 +38,11 @@ _TURN_BYTES = 4
 # The bands that a large picture is averaged in, and what a decoder needs whatever the picture.
 _WORKING_BYTES = 96_000_000
 _SMALL_WORKING_BYTES = 4_000_000
+
+
+def raw_bytes(file_bytes: int) -> int:
+    """What reading the RAW file of a camera takes: its bytes, and 5 for each pixel of a sensor that is packed well."""
+    return _RAW_COPIES * file_bytes
 
 
 def opening_bytes(file: BinaryIO) -> int:
@@ -52,23 +59,23 @@ class Head(io.BufferedIOBase):
     gigabyte is no reason to read a gigabyte."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self.file = file
         self._left = HEAD_BYTES
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:
-            return self._file.read()
+            return self.file.read()
         if size > self._left:
             raise OSError(f"more than {HEAD_BYTES // 2**20} MiB of metadata")
-        data = self._file.read(size)
+        data = self.file.read(size)
         self._left -= len(data)
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
+        return self.file.seek(offset, whence)
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self.file.tell()
 
     def seekable(self) -> bool:
         return True
