@@ -188,7 +188,7 @@ def _read(
 
 def _decoded(
     file: ImageFile,
-    source: io.BytesIO | io.BufferedReader,
+    source: "io.BytesIO | io.BufferedReader[io.FileIO]",
     specs: tuple[PixelSpec, ...],
     by_content: Mapping[bytes, KnownRow],
 ) -> Decoded | Reused:

@@ -239,8 +239,8 @@ def _padded(opened: Opened) -> float:
 
 
 def _is_even(image: Image.Image, run: int) -> bool:
-    """Whether the picture ends in an area of one colour that lossless WebP would code as `run` bytes of 0: with a bit or
-    two a pixel. The zeros of a photograph's padding make far fewer pixels."""
+    """Whether the picture ends in an area of one colour that lossless WebP would code as `run` bytes of 0: with a
+    bit or two a pixel. The zeros of a photograph's padding make far fewer pixels."""
     pixels = np.asarray(image).reshape(image.width * image.height, -1)
     others = np.flatnonzero((pixels != pixels[-1]).any(axis=1))
     even = len(pixels) - 1 - int(others[-1]) if others.size else len(pixels)

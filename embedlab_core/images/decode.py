@@ -194,7 +194,7 @@ def _decoded(file: BinaryIO, size: int) -> _Upright:
 def _is_raw(file: BinaryIO) -> bool:
     """Most RAW files are TIFF files by their first bytes; where their tags stand only the tags tell."""
     if isinstance(file, Head):
-        file = cast(BinaryIO, file.file)
+        file = file.file
     if isinstance(file, io.BytesIO):
         return is_raw(file.getvalue())
     if not _length(file):
@@ -254,7 +254,10 @@ def _factor(image: Image.Image, size: int) -> int:
 
 
 def _length(file: BinaryIO) -> int:
-    return file.seek(0, io.SEEK_END)
+    place = file.tell()  # Some decoders go on reading from where opening stopped.
+    length = file.seek(0, io.SEEK_END)
+    file.seek(place)
+    return length
 
 
 def _hash(pixels: npt.NDArray[np.uint8], alpha: bytes) -> int:
