@@ -14,12 +14,12 @@ FLAGS: tuple[QualityFlag, ...] = get_args(QualityFlag)
 
 
 # Shares of the pixels that are darker than the shadows, and than the highlights.
-_TAILS = (0.005, 0.995)
+_TAILS = (0.001, 0.999)
 
 
 class QualityScores(NamedTuple):
     """brightness: mean luma, 0..255. contrast: its standard deviation. entropy: of its histogram, bits, 0..8.
-    sharpness: variance of the Laplacian (Pech-Pacheco et al. 2000). shadows, highlights: the luma that one pixel in 200
+    sharpness: variance of the Laplacian (Pech-Pacheco et al. 2000). shadows, highlights: the luma that one pixel in 1000
     is below, and above. missing: the share of the picture that its file has lost, 0..1.
 
     NaN: an older index did not measure it.
@@ -52,10 +52,10 @@ class QualityThresholds:
     low_entropy: bits. Below half a bit nearly all pixels share one level: a dot on a plain ground. Icons have 0.7.
     dark_brightness: mean luma. Below 16 most of the picture is the black of video; night skies with a subject have 20.
     dark_highlights: luma. A picture that is dark in the mean has a bright subject, a cut-out on black, if one pixel in
-    200 is brighter than this.
+    1000 is brighter than this.
     overexposed_brightness, overexposed_contrast: mean luma and grey levels. A page of text is as bright, but not as
     flat: it has 16 or more.
-    overexposed_shadows: luma. Print on white, a receipt with a few lines, has one pixel in 200 darker than this; a
+    overexposed_shadows: luma. Print on white, a receipt with a few lines, has one pixel in 1000 darker than this; a
     picture that is washed out has none.
     blurred_sharpness: variance of the Laplacian at the model's size. Photographs in focus have hundreds there, soft
     close-ups 25; a blur that the shrinking does not hide leaves less than 20.
