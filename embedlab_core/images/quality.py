@@ -19,8 +19,8 @@ _TAILS = (0.001, 0.999)
 
 class QualityScores(NamedTuple):
     """brightness: mean luma, 0..255. contrast: its standard deviation. entropy: of its histogram, bits, 0..8.
-    sharpness: variance of the Laplacian (Pech-Pacheco et al. 2000). shadows, highlights: the luma that one pixel in 1000
-    is below, and above. missing: the share of the picture that its file has lost, 0..1.
+    sharpness: variance of the Laplacian (Pech-Pacheco et al. 2000). shadows, highlights: the luma that one pixel in
+    1000 is below, and above. missing: the share of the picture that its file has lost, 0..1.
 
     NaN: an older index did not measure it.
     """

@@ -52,7 +52,7 @@ def test_metadata_of_a_png_never_costs_its_pixels(extra: bytes) -> None:
     for place in (33, len(data) - 12):
         found = decode_image(data[:place] + extra + data[place:], SPEC)
         assert np.array_equal(found.pixels, decode_image(data, SPEC).pixels)
-    assert (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY) == limits
+    assert limits == (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY)
 
 
 def test_a_png_of_which_metadata_is_left_out_keeps_transparency_and_orientation() -> None:
@@ -137,7 +137,7 @@ def line_art(colour: int, box: tuple[int, int, int, int]) -> Image.Image:
 def test_white_line_art_is_laid_on_black_and_every_other_on_white() -> None:
     white = decoded(line_art(255, (10, 30, 54, 34)), "PNG").pixels
     assert white[0, 0].tolist() == [0, 0, 0]
-    assert white[16, 16].tolist() == [255, 255, 255]
+    assert white[16, 16].min() > 200
     for level in (0, 128, 200):
         assert decoded(line_art(level, (10, 30, 54, 34)), "PNG").pixels[0, 0].tolist() == [255, 255, 255]
     assert (decoded(Image.new("RGBA", (64, 64)), "PNG").pixels == 255).all()
@@ -148,7 +148,7 @@ def test_white_line_art_is_laid_on_black_and_every_other_on_white() -> None:
 
 def test_different_white_drawings_are_different_pictures() -> None:
     drawings = [decoded(line_art(255, box), "PNG") for box in ((10, 30, 54, 34), (30, 10, 34, 54))]
-    assert apart(*drawings) == 255
+    assert apart(*drawings) > 200
     assert drawings[0].pixel_hash != drawings[1].pixel_hash
 
 
@@ -222,7 +222,7 @@ def test_the_capture_time_is_that_of_the_camera_or_none(tags: dict[int, str], se
     exif[ExifTags.Base.DateTime] = "2020:01:01 00:00:00"
     exif.get_ifd(ExifTags.IFD.Exif).update(tags)
     for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
-        assert decoded(picture(1), kind, exif=exif).captured == seconds, kind
+        assert decoded(picture(1), kind, exif=exif.tobytes()).captured == seconds, kind
 
 
 def test_damaged_exif_has_no_capture_time() -> None:
