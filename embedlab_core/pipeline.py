@@ -19,7 +19,7 @@ from embedlab_core.images.discover import ImageFile, Skip
 from embedlab_core.images.memory import MemoryBudget, opening_bytes
 from embedlab_core.images.phash import phash
 from embedlab_core.images.quality import Quality, QualityFlag, quality_flags, quality_scores
-from embedlab_core.images.read import open_file
+from embedlab_core.images.read import FileTooLargeError, open_file
 from embedlab_core.index.rows import NOT_CAPTURED, Rows
 from embedlab_core.index.skipped import Excluded
 from embedlab_core.index.texts import Texts
@@ -180,6 +180,8 @@ def _read(
                 return _decoded(file, io.BytesIO(opened.read()) if is_read else opened, specs, by_content)
     except ImageDecodeError as error:
         return Skip(file.path, str(error), "corrupted", file.folder)
+    except FileTooLargeError as error:
+        return Skip(file.path, str(error.strerror), folder=file.folder)
     except OSError as error:
         return Skip(file.path, f"file cannot be read ({error.strerror or error})", folder=file.folder)
     except MemoryError:

@@ -102,7 +102,7 @@ def _patterns(context: click.Context, parameter: click.Parameter, patterns: tupl
     default=(),
     metavar="FLAG,…",
     help="Leave images with any of these quality flags out of the index: blank, low-entropy, dark, overexposed, "
-    "blurred, tiny, extreme-aspect. A later run without it brings them in.",
+    "blurred, tiny, extreme-aspect, truncated. A later run without it brings them in.",
 )
 @click.option("--recursive/--no-recursive", default=True, show_default=True, help="Also take images in subfolders.")
 @click.option(

@@ -20,7 +20,9 @@ def flagged_entries(report: QualityReport) -> list[dict[str, Any]]:
 def _entry(image: FlaggedImage) -> dict[str, Any]:
     entry: dict[str, Any] = {"path": image.path, "flags": list(image.flags), "indexed": image.indexed}
     if image.quality:
-        scores = {name: round(value, 2) + 0.0 for name, value in image.quality.scores._asdict().items()}
+        scores = {
+            name: round(value, 2) + 0.0 for name, value in image.quality.scores._asdict().items() if value == value
+        }
         entry["scores"] = {**scores, "width": image.quality.width, "height": image.quality.height}
     return entry
 

@@ -7,6 +7,8 @@ from PIL import Image, ImageStat
 # leave less than this contrast (standard deviation of luma). A white page with text keeps more.
 _NEAR_WHITE = 224.0
 _LEAST_CONTRAST = 12.0
+# Where less than this share is transparent, a cut corner, the ground is hardly seen.
+_LEAST_CLEAR = 0.05
 
 
 def on_ground(rgba: Image.Image) -> Image.Image:
@@ -21,7 +23,7 @@ def on_ground(rgba: Image.Image) -> Image.Image:
     luma = np.asarray(rgba.convert("RGB").convert("L"), dtype=np.float32)
     visible = float(alpha.sum(dtype=np.float64))
     is_lost = visible > 0 and float((alpha * luma).sum(dtype=np.float64)) >= _NEAR_WHITE * visible
-    return _laid(rgba, "black") if is_lost and visible < 255.0 * alpha.size else on_white
+    return _laid(rgba, "black") if is_lost and visible < (1 - _LEAST_CLEAR) * 255.0 * alpha.size else on_white
 
 
 def _laid(rgba: Image.Image, ground: str) -> Image.Image:
