@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from embedlab_core.analysis.keeper import group_facts
+from embedlab_core.images.quality import QualityScores
 from embedlab_core.index.reader import IndexReader
 from tests.support import make_rows, open_writer
 
@@ -41,7 +42,7 @@ def test_a_group_chains_if_it_has_fewer_pairs_than_two_of_its_images_can_form(
 
 def _index(directory: Path, paths: list[str], columns: dict[str, list[Any]]) -> IndexReader:
     rows = make_rows(np.ones((3, 1), np.float32), paths)
-    quality = np.zeros((3, 4), np.float32)
+    quality = np.zeros((3, len(QualityScores._fields)), np.float32)
     quality[:, 3] = columns["sharpness"]
     numbers = {name: np.array(columns[name], getattr(rows, name).dtype) for name in ("widths", "heights", "sizes")}
     with open_writer(directory, 1) as writer:
