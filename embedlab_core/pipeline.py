@@ -1,6 +1,7 @@
 """Files -> rows of an index: read and decode in threads, encode in batches, in the order of the files."""
 
 import hashlib
+import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,18 +14,19 @@ import numpy.typing as npt
 
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.errors import ImageDecodeError
-from embedlab_core.images.decode import DecodedImage, PixelSpec, decode_image
+from embedlab_core.images.decode import DecodedImage, PixelSpec, decode_image, memory_needed
 from embedlab_core.images.discover import ImageFile, Skip
+from embedlab_core.images.memory import MemoryBudget, opening_bytes
 from embedlab_core.images.phash import phash
 from embedlab_core.images.quality import Quality, QualityFlag, quality_flags, quality_scores
-from embedlab_core.images.read import read_file
-from embedlab_core.index.rows import NOT_CAPTURED, UNKNOWN_PIXELS, Rows
+from embedlab_core.images.read import FileTooLargeError, open_file
+from embedlab_core.index.rows import NOT_CAPTURED, Rows
 from embedlab_core.index.skipped import Excluded
 from embedlab_core.index.texts import Texts
 from embedlab_core.metrics import Stopwatch
 
-# Bytes of the largest file that is read, by every worker at once.
-_LARGEST_FILE = 2**30
+# A file of so many bytes is read once. A larger one is hashed and decoded from the disk, one after the other.
+_READ_AT_ONCE = 2**26
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -80,9 +82,11 @@ def read_outcomes(
     with one of these flags are Excluded.
     """
 
+    budget = MemoryBudget()
+
     def read(file: ImageFile) -> Outcome:
         with watch.stage("decode"):
-            outcome = _read(roots[file.folder], file, specs, by_content)
+            outcome = _read(roots[file.folder], file, specs, by_content, budget)
         if isinstance(outcome, Skip):
             return outcome
         quality = outcome.known.quality if isinstance(outcome, Reused) else outcome.quality
@@ -158,26 +162,45 @@ def encode_batch(batch: list[Outcome], ensemble: Ensemble, by_content: Mapping[b
 
 
 def _read(
-    root: Path, file: ImageFile, specs: tuple[PixelSpec, ...], by_content: Mapping[bytes, KnownRow]
+    root: Path,
+    file: ImageFile,
+    specs: tuple[PixelSpec, ...],
+    by_content: Mapping[bytes, KnownRow],
+    budget: MemoryBudget,
 ) -> Decoded | Reused | Skip:
-    if file.size > _LARGEST_FILE:
-        return Skip(file.path, f"{file.size / 2**30:.1f} GiB are too many for a picture", folder=file.folder)
     try:
-        data = read_file(root / file.path)
+        with open_file(root / file.path) as raw:
+            opened = io.BufferedReader(raw)
+            # The head alone says what it is: a file that is no picture is not read.
+            with budget.reserve(opening_bytes(opened)):
+                needed = memory_needed(opened, max(spec.size for spec in specs))
+            is_read = file.size <= _READ_AT_ONCE
+            with budget.reserve(needed + (file.size if is_read else 0)):
+                opened.seek(0)
+                return _decoded(file, io.BytesIO(opened.read()) if is_read else opened, specs, by_content)
+    except ImageDecodeError as error:
+        return Skip(file.path, str(error), "corrupted", file.folder)
+    except FileTooLargeError as error:
+        return Skip(file.path, str(error.strerror), folder=file.folder)
     except OSError as error:
         return Skip(file.path, f"file cannot be read ({error.strerror or error})", folder=file.folder)
     except MemoryError:
         return Skip(file.path, "not enough memory to read it", folder=file.folder)
-    digest = hashlib.sha256(data).digest()
+
+
+def _decoded(
+    file: ImageFile,
+    source: "io.BytesIO | io.BufferedReader[io.FileIO]",
+    specs: tuple[PixelSpec, ...],
+    by_content: Mapping[bytes, KnownRow],
+) -> Decoded | Reused:
+    digest = hashlib.file_digest(source, "sha256").digest()
     if known := by_content.get(digest):
         return Reused(file, known)
-    try:
-        images = tuple(decode_image(data, spec) for spec in specs)
-    except ImageDecodeError as error:
-        return Skip(file.path, str(error), "corrupted", file.folder)
-    pixels = images[0].pixels
-    quality = Quality(quality_scores(pixels), images[0].width, images[0].height)
-    return Decoded(file, digest, images, quality, phash(pixels))
+    images = tuple(decode_image(source, spec) for spec in specs)
+    first = images[0]
+    quality = Quality(quality_scores(first.pixels, first.missing), first.width, first.height)
+    return Decoded(file, digest, images, quality, phash(first.pixels))
 
 
 def _rows(decoded: list[Decoded], vectors: npt.NDArray[np.float32]) -> Rows:
@@ -191,11 +214,15 @@ def _rows(decoded: list[Decoded], vectors: npt.NDArray[np.float32]) -> Rows:
         mtimes=np.array([outcome.file.mtime_ns for outcome in decoded], dtype=np.int64),
         widths=np.array([outcome.quality.width for outcome in decoded], dtype=np.int32),
         heights=np.array([outcome.quality.height for outcome in decoded], dtype=np.int32),
-        captured=np.full(len(decoded), NOT_CAPTURED, dtype=np.int64),
+        captured=np.array([_captured(outcome.images[0]) for outcome in decoded], dtype=np.int64),
         quality=np.array([outcome.quality.scores for outcome in decoded], dtype=np.float32),
         phashes=np.array([outcome.phash for outcome in decoded], dtype=np.uint64),
-        pixel_hashes=np.full(len(decoded), UNKNOWN_PIXELS, dtype=np.uint64),
+        pixel_hashes=np.array([outcome.images[0].pixel_hash for outcome in decoded], dtype=np.uint64),
     )
+
+
+def _captured(image: DecodedImage) -> int:
+    return NOT_CAPTURED if image.captured is None else image.captured
 
 
 def _reused_row(outcome: Reused) -> Rows:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -125,3 +126,22 @@ def test_lists_of_earlier_versions_are_read(tmp_path: Path) -> None:
     (line,) = load_skipped(tmp_path, [Folder("./images", "")])
     assert line.skip.path == "a.png"
     assert (line.skip.kind, line.excluded) == ("unreadable", None)
+
+
+def test_a_truncated_picture_is_flagged_in_the_report_and_left_out_on_request(out: Path, tiny: OnnxEncoder) -> None:
+    images = out.with_name("pictures")
+    save_pictures(images, range(2))
+    noise = np.random.default_rng(0).integers(1, 255, (90, 91, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(images / "cut.bmp")
+    data = (images / "cut.bmp").read_bytes()
+    (images / "cut.bmp").write_bytes(data[:14_000] + bytes(len(data) - 14_000))
+    assert embed_images(images, out, tiny).count == 3
+    report = quality_report(IndexReader.open(out))
+    (found,) = [image for image in report.images if "truncated" in image.flags]
+    assert Path(found.path).name == "cut.bmp"
+    assert found.quality is not None
+    assert found.quality.scores.missing == pytest.approx(1 - 14_000 / len(data), abs=0.01)
+    again = embed_images(images, out, tiny, exclude_flagged=("truncated",))
+    assert [(path, "truncated" in reason) for path, reason in excluded(again)] == [("cut.bmp", True)]
+    # What the list of skipped files keeps of it is enough to leave it out again, undecoded.
+    assert "decode" not in embed_images(images, out, tiny, exclude_flagged=("truncated",)).seconds

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from embedlab_core.analysis.hashes import HashUse, hash_evidence
 from embedlab_core.analysis.pairs import Pairs
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.index.rows import UNKNOWN_PIXELS
 
 Evidence = Literal["identical bytes", "identical pixels", "embedding", "hash", "turned hash"]
 
@@ -23,12 +24,18 @@ class PairEvidence:
 
 
 def _same_pixels(index: IndexReader, pairs: Pairs) -> npt.NDArray[np.bool_]:
-    """bool (m,): whether the two decode to pictures of one size that the model and the quality scores, which are the
-    same bit for bit for the same pixels, do not tell apart."""
+    """bool (m,): whether the two decode to pictures of one size in which the same is seen, alpha included.
+
+    By the hashes of what is seen; where an older index has none, by the vectors and the quality scores, which are
+    the same bit for bit for the same pixels.
+    """
     same: npt.NDArray[np.bool_] = (index.vectors(pairs.left) == index.vectors(pairs.right)).all(axis=1)
     for name in ("widths", "heights", "phashes"):
         same &= index.column(name, pairs.left) == index.column(name, pairs.right)
-    same &= (index.column("quality", pairs.left) == index.column("quality", pairs.right)).all(axis=1)
+    left, right = index.column("pixel_hashes", pairs.left), index.column("pixel_hashes", pairs.right)
+    scores = [index.column("quality", side) for side in (pairs.left, pairs.right)]
+    alike = ((scores[0] == scores[1]) | np.isnan(scores[0]) | np.isnan(scores[1])).all(axis=1)
+    same &= np.where((left != UNKNOWN_PIXELS) & (right != UNKNOWN_PIXELS), left == right, alike)
     return same
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from embedlab_core.cli.command import Command
 from embedlab_core.cli.duplicate_options import duplicate_options
 from embedlab_core.cli.options import explain_option, fusion_weight_option, index_option, json_option, reports_errors
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from embedlab_core.analysis.duplicates import DuplicateOptions
 
 
-@click.command("analyze")
+@click.command("analyze", cls=Command)
 @index_option
 @duplicate_options(default_grouping="components")
 @click.option(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from embedlab_core.cli.command import Command
 from embedlab_core.cli.options import index_option, json_option, reports_errors
 
 
@@ -12,7 +13,7 @@ def command() -> None:
     """Measure an index on this machine."""
 
 
-@command.command("ann")
+@command.command("ann", cls=Command)
 @index_option
 @click.option(
     "--queries", type=click.IntRange(min=1), default=200, show_default=True, help="Images of the index that ask."

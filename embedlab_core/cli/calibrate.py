@@ -4,16 +4,17 @@ from pathlib import Path
 
 import click
 
-from embedlab_core.cli.options import FiniteRange, index_option, json_option, reports_errors
+from embedlab_core.cli.command import Command
+from embedlab_core.cli.options import FilePath, FiniteRange, index_option, json_option, reports_errors
 from embedlab_core.cli.progress import ProgressBar
 
 
-@click.command("calibrate")
+@click.command("calibrate", cls=Command)
 @index_option
 @click.option(
     "--pairs",
     "pairs_file",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="FILE",
     help="Labelled pairs: CSV with the columns path_a, path_b and same (1 or 0).  [default: make them]",
 )

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from embedlab_core.cli.command import Command
 from embedlab_core.cli.duplicate_options import threshold_option
 from embedlab_core.cli.options import index_option, json_option, reports_errors
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @index_option
 @threshold_option
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")

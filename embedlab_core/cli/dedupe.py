@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from embedlab_core.cli.command import Command
 from embedlab_core.cli.duplicate_options import duplicate_options
-from embedlab_core.cli.options import printable, reports_errors
+from embedlab_core.cli.options import FilePath, FolderPath, printable, reports_errors
 
 if TYPE_CHECKING:
     from embedlab_core.analysis.duplicates import DuplicateOptions
@@ -15,22 +16,23 @@ if TYPE_CHECKING:
 
 
 _PREFERENCES = ("protect", "prefer", "keep")
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command("dedupe")
-@click.option("--index", "index_dir", type=click.Path(path_type=Path), help="Folder of an index; to write a plan.")
-@click.option(
-    "--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="The plan to write or apply."
-)
+@click.command("dedupe", cls=Command)
+@click.option("--index", "index_dir", type=FilePath(), help="Folder of an index; to write a plan.")
+@click.option("--plan", "plan_file", type=FilePath(), metavar="FILE", help="The plan to write or apply.")
 @duplicate_options(default_grouping="complete")
 @click.option(
-    "--protect", multiple=True, type=_FOLDER, metavar="DIR", help="A folder of which nothing is to move; repeatable."
+    "--protect",
+    multiple=True,
+    type=FolderPath(),
+    metavar="DIR",
+    help="A folder of which nothing is to move; repeatable.",
 )
 @click.option(
     "--prefer",
     multiple=True,
-    type=_FOLDER,
+    type=FolderPath(),
     metavar="DIR",
     help="A folder whose images are kept rather than others; repeatable, the first counts most.",
 )
@@ -41,8 +43,8 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "enlarged, then the largest, the oldest]",
 )
 @click.option("--apply", "apply", is_flag=True, help="Move the files that the plan names.")
-@click.option("--move-to", type=click.Path(path_type=Path), metavar="DIR", help="Where --apply moves them.")
-@click.option("--undo", type=click.Path(path_type=Path), metavar="FILE", help="Move back what this plan moved.")
+@click.option("--move-to", type=FilePath(), metavar="DIR", help="Where --apply moves them.")
+@click.option("--undo", type=FilePath(), metavar="FILE", help="Move back what this plan moved.")
 @reports_errors
 def command(
     index_dir: Path | None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from embedlab_core.cli.command import Command
 from embedlab_core.cli.log import say
 from embedlab_core.cli.options import FilePath, QualityFlagList, printable, quiet_option, reports_errors
 from embedlab_core.cli.progress import ProgressBar
@@ -25,7 +26,7 @@ def _patterns(context: click.Context, parameter: click.Parameter, patterns: tupl
     return patterns
 
 
-@click.command("embed")
+@click.command("embed", cls=Command)
 @click.option(
     "--images-dir",
     "images_dirs",
@@ -102,7 +103,7 @@ def _patterns(context: click.Context, parameter: click.Parameter, patterns: tupl
     default=(),
     metavar="FLAG,…",
     help="Leave images with any of these quality flags out of the index: blank, low-entropy, dark, overexposed, "
-    "blurred, tiny, extreme-aspect. A later run without it brings them in.",
+    "blurred, tiny, extreme-aspect, truncated. A later run without it brings them in.",
 )
 @click.option("--recursive/--no-recursive", default=True, show_default=True, help="Also take images in subfolders.")
 @click.option(

@@ -4,18 +4,19 @@ from pathlib import Path
 
 import click
 
-from embedlab_core.cli.options import fusion_weight_option, index_option, json_option, reports_errors
+from embedlab_core.cli.command import Command
+from embedlab_core.cli.options import FilePath, fusion_weight_option, index_option, json_option, reports_errors
 from embedlab_core.cli.progress import ProgressBar
 
 
-@click.command("label")
+@click.command("label", cls=Command)
 @index_option
-@click.option("--labels", "labels_file", type=click.Path(path_type=Path), help="Labels, one a line, in UTF-8.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Also write path, label and scores here.")
+@click.option("--labels", "labels_file", type=FilePath(), help="Labels, one a line, in UTF-8.")
+@click.option("--csv", "csv_file", type=FilePath(), help="Also write path, label and scores here.")
 @click.option(
     "--vocabulary",
     "vocabulary_file",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Phrases that name clusters, one a line, in UTF-8.  [default: the one that ships with embedlab]",
 )
 @click.option(

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from embedlab_core.cli.command import Command
 from embedlab_core.cli.options import index_option, reports_errors
 
 
-@click.command("mark")
+@click.command("mark", cls=Command)
 @index_option
 @click.option(
     "--not-duplicate",

@@ -5,6 +5,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from embedlab_core.cli.command import Command
 from embedlab_core.cli.options import json_option, reports_errors
 
 P = ParamSpec("P")
@@ -24,7 +25,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", cls=Command)
 @json_option
 @reports_errors
 def list_models(as_json: bool) -> None:
@@ -37,7 +38,7 @@ def list_models(as_json: bool) -> None:
         click.echo(line)
 
 
-@command.command("show")
+@command.command("show", cls=Command)
 @_name_argument
 @json_option
 @reports_errors
@@ -51,7 +52,7 @@ def show_model(name: str, as_json: bool) -> None:
         click.echo(line)
 
 
-@command.command("pull")
+@command.command("pull", cls=Command)
 @_name_argument
 @reports_errors
 def pull_model(name: str) -> None:
@@ -62,7 +63,7 @@ def pull_model(name: str) -> None:
     click.echo(f"{spec.name} ({spec.fingerprint}) is in {spec.folder}")
 
 
-@command.command("verify")
+@command.command("verify", cls=Command)
 @_name_argument
 @reports_errors
 def verify_model(name: str) -> None:
@@ -73,7 +74,7 @@ def verify_model(name: str) -> None:
     click.echo(f"{spec.name} ({spec.fingerprint}): all {len(spec.files)} files are as they were made")
 
 
-@command.command("remove")
+@command.command("remove", cls=Command)
 @_name_argument
 @reports_errors
 def remove_model(name: str) -> None:

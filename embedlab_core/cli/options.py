@@ -28,8 +28,29 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class FilePath(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A path. "~" is the user's home, also behind "=" where no shell expands it; an empty one is nobody's wish."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not str(value):
+            self.fail("an empty path", param, ctx)
+        return Path(value).expanduser()
+
+
+class FolderPath(FilePath):
+    """A folder that is there."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = super().convert(value, param, ctx)
+        if not path.is_dir():
+            self.fail(f"{path}: no such folder", param, ctx)
+        return path
+
+
 index_option = click.option(
-    "--index", "index_dir", type=click.Path(path_type=Path), required=True, help="Folder of an index made by embed."
+    "--index", "index_dir", type=FilePath(), required=True, help="Folder of an index made by embed."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 explain_option = click.option("--explain", is_flag=True, help="Add the facts behind each result.")
@@ -41,17 +62,6 @@ fusion_weight_option = click.option(
     help="Weight of each model of an ensemble, in their order; repeat it for each.  [default: equal]",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress and no statistics; warnings still show.")
-
-
-class FilePath(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """A path. "~" is the user's home, also behind "=" where no shell expands it; an empty one is nobody's wish."""
-
-    name = "path"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if not str(value):
-            self.fail("an empty path", param, ctx)
-        return Path(value).expanduser()
 
 
 class CosineThreshold(FiniteRange):

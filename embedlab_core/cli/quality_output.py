@@ -1,6 +1,7 @@
 """A quality report -> lines of JSON or of a table."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,9 @@ def flagged_entries(report: QualityReport) -> list[dict[str, Any]]:
 def _entry(image: FlaggedImage) -> dict[str, Any]:
     entry: dict[str, Any] = {"path": image.path, "flags": list(image.flags), "indexed": image.indexed}
     if image.quality:
-        scores = {name: round(value, 2) + 0.0 for name, value in image.quality.scores._asdict().items()}
+        # An older index did not measure all of them.
+        measured = {name: value for name, value in image.quality.scores._asdict().items() if not math.isnan(value)}
+        scores = {name: round(value, 2) + 0.0 for name, value in measured.items()}
         entry["scores"] = {**scores, "width": image.quality.width, "height": image.quality.height}
     return entry
 

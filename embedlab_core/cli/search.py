@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from embedlab_core.cli.command import Command
 from embedlab_core.cli.options import (
     CosineThreshold,
+    FilePath,
     FiniteRange,
     explain_option,
     fusion_weight_option,
@@ -16,14 +18,12 @@ from embedlab_core.cli.options import (
 )
 
 
-@click.command("search")
+@click.command("search", cls=Command)
 @index_option
-@click.option("--query-dir", help="Folder of query images, taken in the order of their names.")
+@click.option("--query-dir", type=FilePath(), help="Folder of query images, taken in the order of their names.")
 @click.option("--query", "query_files", multiple=True, metavar="FILE", help="A query image; repeatable.")
 @click.option("--q-text", "prompts", multiple=True, metavar="TEXT", help="A text prompt; repeatable.")
-@click.option(
-    "--q-text-file", type=click.Path(path_type=Path), metavar="FILE", help="Text prompts, one a line, in UTF-8."
-)
+@click.option("--q-text-file", type=FilePath(), metavar="FILE", help="Text prompts, one a line, in UTF-8.")
 @click.option(
     "--combine",
     is_flag=True,
@@ -81,7 +81,7 @@ from embedlab_core.cli.options import (
 @reports_errors
 def command(
     index_dir: Path,
-    query_dir: str | None,
+    query_dir: Path | None,
     query_files: tuple[str, ...],
     prompts: tuple[str, ...],
     q_text_file: Path | None,
@@ -117,10 +117,11 @@ def command(
     from embedlab_core.search.queries import prompts_of
     from embedlab_core.search.search import QuerySet, SearchOptions
 
-    queries = QuerySet(query_dir, query_files, prompts, q_text_file, minus_files, minus_prompts)
+    folder = None if query_dir is None else str(query_dir)
+    queries = QuerySet(folder, query_files, prompts, q_text_file, minus_files, minus_prompts)
     if combine:
         queries = QuerySet(
-            query_dir,
+            folder,
             [weighted_image(text) for text in query_files],
             [weighted_prompt(text) for text in (*prompts, *(prompts_of(q_text_file) if q_text_file else ()))],
             None,

@@ -1,41 +1,55 @@
 """Encoded bytes -> RGB pixels of the size a model wants."""
 
+import hashlib
 import io
-import struct
+import mmap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Literal, cast
+from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from embedlab_core.errors import ImageDecodeError
+from embedlab_core.images.colours import LARGE_PIXELS, alpha_of, averaged, to_rgb
+from embedlab_core.images.damage import JPEG_BLOCK, Opened, missing_share, stored_blocks
+from embedlab_core.images.frames import is_sequence, meant_frame
+from embedlab_core.images.memory import (
+    DECODE_MEMORY,
+    Head,
+    coefficient_bytes,
+    decoding_bytes,
+    raw_bytes,
+    too_much_memory,
+)
+from embedlab_core.images.metadata import DAMAGED, JPEG_START, captured, orientation, without_metadata
 from embedlab_core.images.raw import FULL_SIZE, is_raw, open_raw
+from embedlab_core.images.resize import Interpolation, PixelSpec, ResizeMode, resized
+from embedlab_core.images.samples import with_all_bits
 
-ResizeMode = Literal["squash", "shortest", "longest"]
-Interpolation = Literal["bilinear", "bicubic"]
+__all__ = [
+    "DecodedImage",
+    "Interpolation",
+    "PixelSpec",
+    "ResizeMode",
+    "decode_image",
+    "decode_picture",
+    "memory_needed",
+    "to_rgb",
+]
 
 # A JPEG is decoded at a reduced DCT scale only while it stays at least this many times larger than the model's input,
 # so that the final resize still averages over source pixels (Pillow's own `reducing_gap` guidance: 2 is nearly exact).
 DCT_GAP = 2
 
-# Floating-point images have no agreed white: it is taken to be the smaller of these that no pixel exceeds.
-_FLOAT_WHITES = (1.0, 255.0)
-
 # Pillow refuses pictures of more pixels than 2 * Image.MAX_IMAGE_PIXELS, 179 million. Phones make JPEGs of 200 million,
-# which decode in little memory at a reduced scale; the coefficients of a progressive one may take 3 bytes a pixel.
+# which decode in little memory at a reduced scale.
 _JPEG_PIXELS = 500_000_000
-_JPEG_START = b"\xff\xd8\xff"
-
-# Pictures of more pixels are averaged over boxes as soon as they are decoded: the copies that laying on white and
-# resizing make would take gigabytes.
-_LARGE_PIXELS = 2**25
-_AVERAGED_MODES = ("L", "LA", "RGB", "RGBA")
 
 # EXIF orientation -> what turns the stored pixels upright. ImageOps.exif_transpose does the same, but also writes the
 # other metadata anew, which fails on values of unusual types.
@@ -50,198 +64,224 @@ _UPRIGHT = {
 }
 _QUARTER_TURNED = (5, 6, 7, 8)
 
-# Pillow's format plugins let all of these out on damaged input.
-_DAMAGED = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    RuntimeError,
-    struct.error,
-)
-
 # Pillow hands these to Ghostscript, a program that no stranger's file should start, whatever its name says it is.
 _SCRIPTS = ("EPS",)
 
-_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+Result = TypeVar("Result")
 
-
-@dataclass(frozen=True, slots=True)
-class PixelSpec:
-    """What a model's image tower expects.
-
-    resize: "squash" stretches the whole image to a square; "shortest" scales the short side and crops the centre, as
-    CLIP does; "longest" scales the long side and pads with `fill`.
-    """
-
-    size: int
-    resize: ResizeMode
-    interpolation: Interpolation
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    fill: int = 0
+# A file as bytes, or open for reading: a large one need not be in memory.
+Source = bytes | BinaryIO
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """pixels: uint8 (size, size, 3) RGB. width, height: of the upright original, in pixels."""
+    """pixels: uint8 (size, size, 3) RGB. width, height: of the upright original, in pixels.
+
+    pixel_hash: 64 bits of `pixels` and of the alpha at that size, never 0. missing: the share of the picture, 0 to 1,
+    that its file has lost. captured: EXIF capture time, seconds since 1970 as if UTC; None if unknown.
+    """
 
     pixels: npt.NDArray[np.uint8]
     width: int
     height: int
+    pixel_hash: int
+    missing: float = 0.0
+    captured: int | None = None
 
 
-def decode_image(data: bytes, spec: PixelSpec) -> DecodedImage:
-    """Decode the first frame upright, as RGB on white, resized as `spec` says.
+@dataclass(frozen=True, slots=True)
+class _Upright:
+    """rgb: turned upright. alpha: of the same size, mode L; None if opaque. width, height: of the original, upright."""
+
+    rgb: Image.Image
+    alpha: Image.Image | None
+    width: int
+    height: int
+    missing: float
+    captured: int | None
+
+
+def decode_image(source: Source, spec: PixelSpec) -> DecodedImage:
+    """Decode the frame that is meant upright, as RGB on a ground that it stands out from, resized as `spec` says.
 
     Raises ImageDecodeError with the reason; its path is filled in by the caller, which knows it.
     """
-    with _decode_errors(data), _open(data) as image:
-        width, height = image.info.get(FULL_SIZE, image.size)
-        resized = _RESIZE[spec.resize](_upright(image, spec.size), spec)
-        if _orientation(image) in _QUARTER_TURNED:
-            width, height = height, width
-        return DecodedImage(pixels=np.asarray(resized), width=width, height=height)
+    seen = _upright(source, spec.size)
+    pixels = np.asarray(resized(seen.rgb, spec))
+    alpha = b"" if seen.alpha is None else resized(seen.alpha, spec).tobytes()
+    return DecodedImage(pixels, seen.width, seen.height, _hash(pixels, alpha), seen.missing, seen.captured)
 
 
-def decode_picture(data: bytes, size: int) -> Image.Image:
-    """Decode the first frame upright, as RGB on white, in its own proportions, its longer side at most `size` pixels.
+def decode_picture(source: Source, size: int) -> Image.Image:
+    """Decode as `decode_image` does, in the picture's own proportions, its longer side at most `size` pixels.
 
     Raises ImageDecodeError as `decode_image` does.
     """
-    with _decode_errors(data), _open(data) as image:
-        picture = _upright(image, size).copy()
-        picture.thumbnail((size, size))
-        return picture
+    picture = _upright(source, size).rgb.copy()
+    picture.thumbnail((size, size))
+    return picture
 
 
-@contextmanager
-def _decode_errors(data: bytes) -> Iterator[None]:
-    _prepare()
+def memory_needed(source: Source, size: int) -> int:
+    """The bytes that decoding takes at most, beside those of `source` itself, for a model's input of `size` pixels.
+    Only the head of a file is read.
+
+    Raises ImageDecodeError as `decode_image` does for what is no picture.
+    """
+    with _decode_errors(source) as file:
+        return _tried(cast(BinaryIO, Head(file)), lambda candidate: _memory(candidate, size))
+
+
+def _upright(source: Source, size: int) -> _Upright:
+    with _decode_errors(source) as file:
+        return _tried(file, lambda candidate: _decoded(candidate, size))
+
+
+def _tried(file: BinaryIO, read: Callable[[BinaryIO], Result]) -> Result:
+    """`read` of the file; where that fails, of what it is without its metadata, which must not cost the pixels."""
     try:
-        yield
-    except Image.DecompressionBombError as error:
-        raise ImageDecodeError(f"too many pixels to be a photograph ({error})") from error
-    except MemoryError as error:
-        raise ImageDecodeError("not enough memory to decode it") from error
-    except _DAMAGED as error:
-        raise ImageDecodeError(_reason(data, error)) from error
+        return read(file)
+    except DAMAGED:
+        bare = without_metadata(file)
+        if bare is None:
+            raise
+        try:
+            return read(bare)
+        except DAMAGED:
+            pass
+        raise  # What was wrong with the whole file.
 
 
-def _open(data: bytes) -> Image.Image:
-    if is_raw(data):
-        return open_raw(data)
+def _memory(file: BinaryIO, size: int) -> int:
+    if _is_raw(file):
+        return raw_bytes(_length(file))
+    with _open(file) as image:
+        return _needed(image, file, size)
+
+
+def _needed(image: Image.Image, file: BinaryIO, size: int) -> int:
+    coefficients = coefficient_bytes(image)
+    _draft(image, size)
+    return coefficients + decoding_bytes(image, _length(file), _factor(image, size) > 1)
+
+
+def _decoded(file: BinaryIO, size: int) -> _Upright:
+    is_raw_file = _is_raw(file)
+    with open_raw(_bytes(file)) if is_raw_file else _open(file) as image:
+        original = image.info.get(FULL_SIZE, image.size)
+        if not is_raw_file and (needed := _needed(image, file, size)) > DECODE_MEMORY:
+            raise ImageDecodeError(too_much_memory(needed, DECODE_MEMORY))
+        has_frames = is_sequence(image)
+        stored = stored_blocks(image)
+        _load(image, size)
+        missing = 0.0
+        if not is_raw_file:
+            consumed = file.tell()
+            missing = missing_share(Opened(file, image, stored, consumed, lambda other: _loaded(other, size)))
+            file.seek(consumed)  # Later frames are read from here.
+        turn, moment = orientation(image), captured(image)
+        frame = meant_frame(image) if has_frames else with_all_bits(image, lambda: _open(file))
+        width, height = frame.size if has_frames else original
+        if turn in _QUARTER_TURNED:
+            width, height = height, width
+        if (factor := _factor(frame, size)) > 1:
+            frame = averaged(frame, factor)
+        if turn in _UPRIGHT:
+            frame = frame.transpose(_UPRIGHT[turn])
+        return _Upright(to_rgb(frame), alpha_of(frame), width, height, missing, moment)
+
+
+def _is_raw(file: BinaryIO) -> bool:
+    """Most RAW files are TIFF files by their first bytes; where their tags stand only the tags tell."""
+    if isinstance(file, Head):
+        file = file.file
+    if isinstance(file, io.BytesIO):
+        return is_raw(file.getvalue())
+    if not _length(file):
+        return False
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return is_raw(data)
+
+
+def _bytes(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    file.seek(0)
     try:
-        return Image.open(io.BytesIO(data))
+        image = Image.open(file)
     except Image.DecompressionBombError:
-        if not data.startswith(_JPEG_START):
+        file.seek(0)
+        if file.read(3) != JPEG_START:
             raise
         # Pillow itself imports its plugins when the first picture is opened.
         from PIL import JpegImagePlugin
 
-        image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        file.seek(0)
+        image = JpegImagePlugin.JpegImageFile(file)
         if image.width * image.height > _JPEG_PIXELS:
             raise
-        return image
-
-
-def _upright(image: Image.Image, size: int) -> Image.Image:
-    """As RGB on white; a JPEG at a reduced scale if it is far larger than `size`."""
     if image.format in _SCRIPTS:
         raise ImageDecodeError(f"{image.format} is a program, not a picture")
+    return image
+
+
+def _draft(image: Image.Image, size: int) -> None:
+    """A JPEG far larger than `size` will be decoded at a reduced scale."""
     if image.format == "JPEG":
         # draft() keeps the result at least as large as asked for, on both sides.
         image.draft("RGB", (DCT_GAP * size, DCT_GAP * size))
+
+
+def _load(image: Image.Image, size: int) -> None:
+    _draft(image, size)
+    if isinstance(image, ImageFile.ImageFile) and image.format in ("JPEG", "MPO"):
+        image.decodermaxblock = JPEG_BLOCK
     image.load()
-    orientation = _orientation(image)
-    image = _averaged(image, size)
-    return to_rgb(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image)
 
 
-def _averaged(image: Image.Image, size: int) -> Image.Image:
-    """A very large picture smaller, but still far larger than `size`."""
-    factor = min(image.size) // (2 * DCT_GAP * size)
-    is_plain = image.mode in _AVERAGED_MODES and "transparency" not in image.info
-    if image.width * image.height <= _LARGE_PIXELS or factor < 2 or not is_plain:
-        return image
-    return image.resize((image.width // factor, image.height // factor), Image.Resampling.BOX)
+def _loaded(file: BinaryIO, size: int) -> Image.Image:
+    with _open(file) as image:
+        _load(image, size)
+        return image.copy()
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; 1, upright, where the metadata is damaged: that must not cost the picture."""
+def _factor(image: Image.Image, size: int) -> int:
+    """How many pixels of a very large picture are averaged into one, each way; it stays far larger than `size`."""
+    return min(image.size) // (2 * DCT_GAP * size) if image.width * image.height > LARGE_PIXELS else 1
+
+
+def _length(file: BinaryIO) -> int:
+    place = file.tell()  # Some decoders go on reading from where opening stopped.
+    length = file.seek(0, io.SEEK_END)
+    file.seek(place)
+    return length
+
+
+def _hash(pixels: npt.NDArray[np.uint8], alpha: bytes) -> int:
+    """64 bits, never 0."""
+    return int.from_bytes(hashlib.blake2b(pixels.tobytes() + alpha, digest_size=8).digest(), "big") or 1
+
+
+@contextmanager
+def _decode_errors(source: Source) -> Iterator[BinaryIO]:
+    """`source` as an open file; what goes wrong with it is an ImageDecodeError."""
+    _prepare()
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        return cast(int, image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _DAMAGED:
-        return 1
+        yield file
+    except Image.DecompressionBombError as error:
+        raise ImageDecodeError(f"too many pixels to be a photograph ({error})") from error
+    except MemoryError as error:
+        raise ImageDecodeError("not enough memory to decode it") from error
+    except DAMAGED as error:
+        raise ImageDecodeError(_reason(file, error)) from error
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode -> RGB: transparency is laid on white, deep grayscale is scaled to 8 bits."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode.startswith(("I", "F")):
-        return _deep_gray_to_rgb(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _deep_gray_to_rgb(image: Image.Image) -> Image.Image:
-    """Modes I;16, I and F. Pillow's own convert() clips at 255, which turns most 16-bit images white."""
-    values = np.asarray(image, dtype=np.float32)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    white = _FLOAT_WHITES[bool(values.max(initial=0.0) > 1.0)] if image.mode == "F" else 65535.0
-    gray = np.clip(values * (255.0 / white) + 0.5, 0, 255).astype(np.uint8)
-    return Image.fromarray(gray).convert("RGB")
-
-
-def _squash(image: Image.Image, spec: PixelSpec) -> Image.Image:
-    return image.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation])
-
-
-def _shortest(image: Image.Image, spec: PixelSpec) -> Image.Image:
-    """torchvision's Resize(size) then CenterCrop(size), with their rounding."""
-    width, height = image.size
-    if width <= height:
-        scaled = (spec.size, max(spec.size, int(spec.size * height / width)))
-    else:
-        scaled = (max(spec.size, int(spec.size * width / height)), spec.size)
-    left, top = round((scaled[0] - spec.size) / 2), round((scaled[1] - spec.size) / 2)
-    if max(scaled) <= 8 * spec.size:
-        resized = image.resize(scaled, _RESAMPLING[spec.interpolation])
-        return resized.crop((left, top, left + spec.size, top + spec.size))
-    # An extreme strip: resize only the part that is kept, so that memory stays bounded.
-    scale_x, scale_y = width / scaled[0], height / scaled[1]
-    box = (left * scale_x, top * scale_y, (left + spec.size) * scale_x, (top + spec.size) * scale_y)
-    return image.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box=box)
-
-
-def _longest(image: Image.Image, spec: PixelSpec) -> Image.Image:
-    """open_clip's ResizeKeepRatio(longest=1) then a centred pad to the square."""
-    width, height = image.size
-    ratio = spec.size / max(width, height)
-    scaled = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    canvas = Image.new("RGB", (spec.size, spec.size), (spec.fill,) * 3)
-    offset = ((spec.size - scaled[0]) // 2, (spec.size - scaled[1]) // 2)
-    canvas.paste(image.resize(scaled, _RESAMPLING[spec.interpolation]), offset)
-    return canvas
-
-
-_RESIZE: dict[ResizeMode, Callable[[Image.Image, PixelSpec], Image.Image]] = {
-    "squash": _squash,
-    "shortest": _shortest,
-    "longest": _longest,
-}
-
-
-def _reason(data: bytes, error: Exception) -> str:
-    if not data:
+def _reason(file: BinaryIO, error: Exception) -> str:
+    if not _length(file):
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow can read"

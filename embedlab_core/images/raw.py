@@ -11,6 +11,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from embedlab_core.errors import ImageDecodeError
 
 if TYPE_CHECKING:
+    from mmap import mmap
+
     import rawpy
 
 # In `Image.info`: width and height of the whole picture in pixels, as it lies in the file; the image has fewer.
@@ -39,13 +41,13 @@ _DATE_TAKEN = ExifTags.Base.DateTimeOriginal
 _NO_YEAR = 1970
 
 
-def is_raw(data: bytes) -> bool:
+def is_raw(data: "bytes | mmap") -> bool:
     """Whether a file holds the sensor data of a camera, whatever it is called.
 
     Most kinds are TIFF files, of which Pillow would take the thumbnail. Only their tags tell, and asking libraw would
     open each picture twice.
     """
-    if data.startswith(_STARTS) or data[6:14] == b"HEAPCCDR" or data[4:12] == b"ftypcrx ":
+    if data[:16].startswith(_STARTS) or data[6:14] == b"HEAPCCDR" or data[4:12] == b"ftypcrx ":
         return True
     return data[:4] in _BYTE_ORDERS and (data[8:10] == b"CR" or any(map(_tells_sensor_data, _tags(data))))
 
@@ -108,7 +110,7 @@ def _tells_sensor_data(tag: tuple[int, int]) -> bool:
     return key == _DNG_VERSION or (key == _PHOTOMETRIC and value in _SENSOR_DATA)
 
 
-def _tags(data: bytes) -> Iterator[tuple[int, int]]:
+def _tags(data: "bytes | mmap") -> Iterator[tuple[int, int]]:
     """Tag and first value of whole numbers in a TIFF file's folders and the folders in them. Damage ends it."""
     order = _BYTE_ORDERS[data[:4]]
     try:

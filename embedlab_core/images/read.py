@@ -1,8 +1,11 @@
 """A path -> the bytes of the file, whatever stands there by now."""
 
 import errno
+import io
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Bytes of the largest file that is read: no picture is larger.
@@ -21,8 +24,10 @@ class FileTooLargeError(OSError):
     """More bytes than the caller takes."""
 
 
-def read_file(path: Path, most: int = LARGEST_FILE) -> bytes:
-    """All bytes of a regular file of at most `most` bytes. It never waits for a pipe's writer or for a device.
+@contextmanager
+def open_file(path: Path, most: int = LARGEST_FILE) -> Iterator[io.FileIO]:
+    """A regular file of at most `most` bytes, open for reading, unbuffered. It never waits for a pipe's writer or for a
+    device.
 
     What was a file when its folder was listed may be something else now, so the open file itself is looked at.
     Raises OSError; NotRegularFileError and FileTooLargeError are kinds of it. `strerror` is the reason in words.
@@ -37,10 +42,17 @@ def read_file(path: Path, most: int = LARGEST_FILE) -> bytes:
         if _NONBLOCK:
             # Some network file systems would give a part and call it the end.
             os.set_blocking(file.fileno(), True)
+        yield file
+
+
+def read_file(path: Path, most: int = LARGEST_FILE) -> bytes:
+    """All bytes of a file that `open_file` opens. Raises OSError as it does."""
+    with open_file(path, most) as file:
+        size = os.fstat(file.fileno()).st_size
         # The size was true a moment ago: a file that is being written grows, and those of /proc claim to be empty.
         chunks: list[bytes] = []
         left = most + 1
-        while left and (chunk := file.read(min(left, max(status.st_size + 1, _LEAST_READ)))):
+        while left and (chunk := file.read(min(left, max(size + 1, _LEAST_READ)))):
             chunks.append(chunk)
             left -= len(chunk)
     if not left:

@@ -28,7 +28,7 @@ APART_VECTORS = unit([[1, 0], [0.8, 0.6]])
 
 def hashed_index(directory: Path, vectors: Vectors, hashes: list[int], contrast: float = 50) -> IndexReader:
     rows = make_rows(vectors, [f"{row}.png" for row in range(len(vectors))])
-    quality = np.full((len(vectors), 4), contrast, np.float32)
+    quality = np.full_like(rows.quality, contrast, np.float32)
     digests = np.arange(32 * len(vectors), dtype=np.uint8).reshape(-1, 32)
     with open_writer(directory, vectors.shape[1]) as writer:
         writer.append(replace(rows, quality=quality, phashes=np.array(hashes, np.uint64), sha256=digests))
@@ -71,7 +71,7 @@ def test_turned_copies_match_only_with_rotations_and_say_so(tmp_path: Path, view
 def test_evidence_names_all_that_holds(tmp_path: Path) -> None:
     rows = make_rows(np.ones((2, 1), np.float32), ["b", "a"])
     with open_writer(tmp_path, 1) as writer:
-        writer.append(replace(rows, quality=np.full((2, 4), 50, np.float32)))
+        writer.append(replace(rows, quality=np.full_like(rows.quality, 50)))
     (group,) = find_duplicates(IndexReader.open(tmp_path), DuplicateOptions(0.92, hashes="turned"), explain=True).groups
     assert group.facts is not None
     (pair,) = group.facts.evidence
@@ -194,3 +194,18 @@ def test_adaptive_finds_the_copies_of_a_mixed_set_where_every_single_threshold_e
 
 def test_adaptive_limits_of_a_single_image_need_no_neighbours(tmp_path: Path) -> None:
     assert limits_of(make_index(tmp_path, np.ones((1, 1), np.float32)), "adaptive").shape == (1,)
+
+
+@pytest.mark.parametrize(("hashes", "same"), [((5, 5), True), ((5, 6), False), ((0, 6), True), ((0, 0), True)], ids=str)
+def test_identical_pixels_have_one_hash_where_both_are_known(
+    tmp_path: Path, hashes: tuple[int, int], same: bool
+) -> None:
+    rows = make_rows(np.ones((2, 1), np.float32), ["a", "b"])
+    quality = np.full_like(rows.quality, 50)
+    quality[np.array(hashes) == 0, 4:] = np.nan  # As an older index has them.
+    digests = np.arange(64, dtype=np.uint8).reshape(2, 32)
+    with open_writer(tmp_path, 1) as writer:
+        pixel_hashes = np.array(hashes, np.uint64)
+        writer.append(replace(rows, quality=quality, sha256=digests, pixel_hashes=pixel_hashes))
+    (group,) = find_duplicates(IndexReader.open(tmp_path), DuplicateOptions(0.92), explain=True).groups
+    assert ("identical pixels" in group.evidence[0].evidence) is same

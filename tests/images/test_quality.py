@@ -21,7 +21,7 @@ def gray(levels: npt.ArrayLike) -> npt.NDArray[np.uint8]:
 
 
 def test_a_flat_image_has_only_brightness() -> None:
-    assert quality_scores(gray(np.full((8, 8), 90))) == (90, 0, 0, 0)
+    assert quality_scores(gray(np.full((8, 8), 90))) == (90, 0, 0, 0, 90, 90, 0)
 
 
 def test_a_checkerboard_has_one_bit_of_entropy_and_the_sharpness_of_its_edges() -> None:
@@ -82,3 +82,34 @@ def test_a_flat_image_is_blank_and_of_low_entropy_but_not_blurred() -> None:
 
 def test_thresholds_can_be_others() -> None:
     assert quality_flags(quality(brightness=100), QualityThresholds(dark_brightness=110)) == ("dark",)
+
+
+@pytest.mark.parametrize(
+    ("values", "flags"),
+    [
+        ({"brightness": 5, "highlights": 96}, ("dark",)),
+        ({"brightness": 5, "highlights": 97}, ()),
+        ({"brightness": 250, "contrast": 8, "shadows": 176}, ("overexposed",)),
+        ({"brightness": 250, "contrast": 8, "shadows": 175}, ()),
+        ({"missing": 0.0}, ()),
+        ({"missing": 0.001}, ("truncated",)),
+    ],
+)
+def test_a_bright_subject_is_not_dark_print_not_overexposed_and_any_loss_is_truncated(
+    values: dict[str, float], flags: tuple[QualityFlag, ...]
+) -> None:
+    assert quality_flags(quality(**values)) == flags
+
+
+def test_cut_outs_on_black_and_sparse_receipts_are_not_flagged_and_underexposure_is() -> None:
+    noise = np.random.default_rng(0)
+    cut_out = np.zeros((224, 224))
+    cut_out[100:120, 100:120] = 200
+    receipt = np.full((224, 224), 252)
+    receipt[20:200:30, 40:90:4] = 60
+    night = noise.normal(6, 3, (224, 224)).clip(0, 60)
+    washed = noise.normal(250, 4, (224, 224)).clip(200, 255)
+    flags = [quality_flags(Quality(quality_scores(gray(one)), 640, 480)) for one in (cut_out, receipt, night, washed)]
+    assert not {"dark", "overexposed"} & {*flags[0], *flags[1]}
+    assert "dark" in flags[2]
+    assert "overexposed" in flags[3]
