@@ -6,7 +6,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -236,8 +236,8 @@ class _Buffer:
     def flush(self) -> None:
         if self._rows:
             with self._watch.stage("write"):
-                for alike in _alike(self._rows):
-                    self._writer.append(Rows.concatenate(alike))
+                for rows in _together(self._rows):
+                    self._writer.append(rows)
             # Not sooner: what a run was writing when it was stopped, it writes before it ends.
             self._rows = []
         self._written = time.monotonic()
@@ -310,12 +310,16 @@ def _seed(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def _alike(parts: Iterable[Rows]) -> Iterable[list[Rows]]:
-    """Rows whose vectors can stand in one array: those reused from a compressed index cannot stand with new ones."""
+def _together(parts: Iterable[Rows]) -> Iterator[Rows]:
+    """The same rows in few pieces, each in the order of its files: vectors reused from a compressed index cannot stand
+    in one array with new ones."""
     groups: dict[object, list[Rows]] = {}
     for rows in parts:
         groups.setdefault((rows.vectors.dtype, rows.vectors.shape[1], rows.full.shape[1]), []).append(rows)
-    return groups.values()
+    for alike in groups.values():
+        rows = Rows.concatenate(alike)
+        keys = rows.keys
+        yield rows.take(np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64))
 
 
 def _is_unchanged(file: ImageFile, known: KnownRow | None) -> bool:

@@ -1,11 +1,15 @@
 """not_duplicates.json: pairs of images that a person has told apart."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from embedlab_core.analysis.named import rows_named
-from embedlab_core.documents import Natural, PathText, read_document
+from embedlab_core.documents import PathText, Text, read_document
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
@@ -13,16 +17,31 @@ from embedlab_core.index.reader import IndexReader
 APART = "not_duplicates.json"
 FORMAT = 2
 
-# The number of the folder, and the path in it: the list outlives a move of the folder.
-_Key = tuple[Natural, PathText]
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Image:
+    """The content tells an image, whatever it is called and wherever it is moved. Two files of one content are told by
+    their places, absolute paths."""
+
+    sha256: Text
+    path: PathText
+
+
+@dataclass(frozen=True, slots=True)
+class _Versioned:
+    format: Literal[1, 2]
 
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """In format 1 all images were in one folder."""
+    pairs: tuple[tuple[_Image, _Image], ...]
 
-    format: Literal[1, 2]
-    pairs: tuple[tuple[_Key | PathText, _Key | PathText], ...]
+
+@dataclass(frozen=True, slots=True)
+class _OldDocument:
+    """Of format 1, when an index had one folder: images by their paths in it."""
+
+    pairs: tuple[tuple[PathText, PathText], ...]
 
 
 def mark_apart(index: IndexReader, path_a: str, path_b: str) -> None:
@@ -30,36 +49,68 @@ def mark_apart(index: IndexReader, path_a: str, path_b: str) -> None:
 
     Raises DuplicatesError if they are not two images of the index or the list cannot be read, IndexWriteError.
     """
-    row_a, row_b = rows_named(index, [path_a, path_b]).tolist()
-    if row_a == row_b:
+    rows = rows_named(index, [path_a, path_b])
+    if rows[0] == rows[1]:
         raise DuplicatesError(f"{path_a}: both paths name this image; give two")
-    keys = index.keys
-    low, high = sorted((keys[row_a], keys[row_b]))
-    pairs = sorted({*_load(index), (low, high)})
-    replace_text(index.directory / APART, json.dumps({"format": FORMAT, "pairs": pairs}, indent=1) + "\n")
+    one, other = sorted(_images(index, rows))
+    own = _identity((one, other))
+    pairs = sorted([*(pair for pair in _load(index) if _identity(pair) != own), (one, other)])
+    document = {"format": FORMAT, "pairs": [[asdict(image) for image in pair] for pair in pairs]}
+    replace_text(index.directory / APART, json.dumps(document, indent=1) + "\n")
 
 
 def rows_apart(index: IndexReader) -> list[tuple[int, int]]:
-    """Row numbers of the pairs on the list; those of images that left the index are passed over."""
+    """Row numbers of the pairs on the list, for every image that has the content of one of them."""
     pairs = _load(index)
     if not pairs:
         return []
-    rows = {key: row for row, key in enumerate(index.keys)}
-    return [(rows[one], rows[other]) for one, other in pairs if one in rows and other in rows]
+    wanted = {image.sha256 for pair in pairs for image in pair}
+    rows: dict[str, list[int]] = {}
+    for row, digest in enumerate(index.column("sha256", np.arange(len(index)))):
+        if (text := digest.tobytes().hex()) in wanted:
+            rows.setdefault(text, []).append(row)
+
+    def meant(image: _Image, by_place: bool) -> list[int]:
+        found = rows.get(image.sha256, [])
+        return [row for row in found if str(index.files(np.array([row]))[0]) == image.path] if by_place else found
+
+    apart = []
+    for one, other in pairs:
+        by_place = one.sha256 == other.sha256
+        apart += [
+            (min(left, right), max(left, right)) for left in meant(one, by_place) for right in meant(other, by_place)
+        ]
+    return apart
 
 
-def _load(index: IndexReader) -> list[tuple[_Key, _Key]]:
+def _images(index: IndexReader, rows: npt.NDArray[np.int64]) -> list[_Image]:
+    digests = index.column("sha256", rows)
+    return [_Image(digest.tobytes().hex(), str(file)) for digest, file in zip(digests, index.files(rows), strict=True)]
+
+
+def _identity(pair: tuple[_Image, _Image]) -> tuple[str, ...]:
+    """What makes two pairs of the list one."""
+    one, other = pair
+    return (one.sha256, other.sha256) if one.sha256 != other.sha256 else (one.sha256, one.path, other.path)
+
+
+def _load(index: IndexReader) -> list[tuple[_Image, _Image]]:
+    """Each pair sorted. What format 1 says of images that are gone is passed over."""
     path = index.directory / APART
     try:
-        pairs = read_document(path, _Document).pairs
+        if read_document(path, _Versioned).format == 1:
+            return _of_paths(index, read_document(path, _OldDocument).pairs)
+        return [(min(pair), max(pair)) for pair in read_document(path, _Document).pairs]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise DuplicatesError(
             f"{path}: not a readable list of pairs ({error}); repair it, or delete it to forget the pairs"
         ) from error
-    return [(_key(one), _key(other)) for one, other in pairs]
 
 
-def _key(image: _Key | PathText) -> _Key:
-    return (0, image) if isinstance(image, str) else image
+def _of_paths(index: IndexReader, pairs: Sequence[tuple[str, str]]) -> list[tuple[_Image, _Image]]:
+    rows = {path: row for row, (folder, path) in enumerate(index.keys) if folder == 0}
+    found = [(rows[one], rows[other]) for one, other in pairs if one in rows and other in rows]
+    images = [_images(index, np.array(pair, dtype=np.int64)) for pair in found]
+    return [(min(pair), max(pair)) for pair in images]

@@ -1,6 +1,7 @@
 """Pairs marked apart, fused hashes with their evidence, and thresholds that depend on the surroundings."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,17 @@ from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.images.phash import phash
 from embedlab_core.index.reader import IndexReader
-from tests.support import Vectors, embed_images, make_index, make_rows, open_writer, picture, random_units, unit
+from tests.support import (
+    Vectors,
+    embed_images,
+    make_index,
+    make_rows,
+    open_writer,
+    picture,
+    random_units,
+    save_pictures,
+    unit,
+)
 
 # The cosine of these two is 0.8: too far for the embedding alone, near enough to confirm a hash.
 APART_VECTORS = unit([[1, 0], [0.8, 0.6]])
@@ -113,10 +124,26 @@ def test_a_list_of_the_first_format_is_of_the_first_folder(tmp_path: Path) -> No
     (tmp_path / APART).write_text('{"format": 1, "pairs": [["a", "b"]]}')
     mark_apart(index, "b", "c")
     assert rows_apart(index) == [(0, 1), (1, 2)]
-    assert json.loads((tmp_path / APART).read_text()) == {
-        "format": 2,
-        "pairs": [[[0, "a"], [0, "b"]], [[0, "b"], [0, "c"]]],
-    }
+    assert json.loads((tmp_path / APART).read_text())["format"] == 2
+
+
+def test_a_mark_follows_the_content_of_its_images(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    save_pictures(tmp_path / "images", range(3))
+    embed_images(tmp_path / "images", tmp_path / "out", tiny)
+    index = IndexReader.open(tmp_path / "out")
+    first, second, third = index.paths(np.arange(3))
+    mark_apart(index, third, first)
+    mark_apart(index, first, third)
+    assert rows_apart(index) == [(0, 2)]
+    # The names change places, and there is a copy of one of them.
+    (tmp_path / "images" / "000.png").rename(tmp_path / "images" / "zzz.png")
+    (tmp_path / "images" / "002.png").rename(tmp_path / "images" / "000.png")
+    shutil.copy(tmp_path / "images" / "000.png", tmp_path / "images" / "copy.png")
+    embed_images(tmp_path / "images", tmp_path / "out", tiny)
+    index = IndexReader.open(tmp_path / "out")
+    names = [path for _, path in index.keys]
+    found = {frozenset((names[one], names[other])) for one, other in rows_apart(index)}
+    assert found == {frozenset(("zzz.png", "000.png")), frozenset(("zzz.png", "copy.png"))}
 
 
 def test_images_marked_apart_are_in_no_group_together_and_the_rest_stays(tmp_path: Path) -> None:
