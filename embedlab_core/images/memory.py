@@ -1,13 +1,15 @@
 """How much memory a picture takes to decode, and one budget that all workers share."""
 
 import io
+import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from embedlab_core.errors import ImageDecodeError
 from embedlab_core.images.colours import LARGE_PIXELS
@@ -23,13 +25,17 @@ _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16
 
 # Copies of all pixels that a decoder makes beside the picture, in bytes a pixel. Measured with Pillow 12 and 13: their
 # WebP, AVIF and HEIC decoders hold the canvas, the frame and the bytes that are handed over; OpenJPEG holds 32 bits a
-# sample, libtiff one strip, which may be all of it.
-_DECODER_BYTES = {"WEBP": 13, "AVIF": 12, "HEIF": 12, "JPEG2000": 16, "TIFF": 4, "GIF": 1, "ICO": 8, "JXL": 12}
+# sample.
+_DECODER_BYTES = {"WEBP": 13, "AVIF": 12, "HEIF": 12, "JPEG2000": 16, "GIF": 1, "ICO": 8, "JXL": 12}
 
 # Decoders, or the search for damage, that read the whole file, and how many copies of it there are then.
 _FILE_COPIES = {"JPEG": 1, "MPO": 1, "WEBP": 3, "AVIF": 3, "HEIF": 3, "JPEG2000": 2, "JXL": 2}
 
 _RAW_COPIES = 8
+
+# glibc keeps what a thread frees for that thread: eight threads that take turns would hold eight large pictures. From
+# such a size on it is told to give the memory back.
+_TRIMMED_BYTES = 2**25
 
 # Laying transparency on a ground, and turning a picture upright, copy all pixels of a picture that is not averaged.
 _CONVERSION_BYTES = 16
@@ -91,6 +97,7 @@ def decoding_bytes(image: Image.Image, file_bytes: int, is_averaged: bool) -> in
     """
     pixels = image.width * image.height
     each = _PIXEL_BYTES.get(image.mode, 4) + _DECODER_BYTES.get(image.format or "", 0)
+    each += _strip_bytes(image)
     if image.mode.startswith(("I", "F")):
         each += 1  # Its 8 bits.
     if not is_averaged:
@@ -98,6 +105,14 @@ def decoding_bytes(image: Image.Image, file_bytes: int, is_averaged: bool) -> in
         each += _TURN_BYTES if plain else _CONVERSION_BYTES
     working = _WORKING_BYTES if pixels > LARGE_PIXELS else _SMALL_WORKING_BYTES
     return _FILE_COPIES.get(image.format or "", 0) * file_bytes + pixels * each + working
+
+
+def _strip_bytes(image: Image.Image) -> int:
+    """Of a TIFF, a pixel of which takes 4: libtiff holds one strip, which may be all of it."""
+    if image.format != "TIFF" or image.info.get("compression") == "raw":
+        return 0
+    rows = getattr(image, "tag_v2", {}).get(ExifTags.Base.RowsPerStrip, image.height)
+    return 4 if not isinstance(rows, int) or 4 * rows > image.height else 1
 
 
 def coefficient_bytes(image: Image.Image) -> int:
@@ -147,6 +162,24 @@ class MemoryBudget:
         try:
             yield
         finally:
+            if wanted >= _TRIMMED_BYTES:
+                _trim()
             with self._changed:
                 self._free += wanted
                 self._changed.notify_all()
+
+
+def _trim() -> None:
+    """Give freed memory back to the system, where the C library has it otherwise kept."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,6 +1,7 @@
 """Memory for reading and decoding is bounded, for each file and for all workers together."""
 
 import struct
+import sys
 import threading
 import time
 from pathlib import Path
@@ -112,3 +113,26 @@ def test_workers_wait_for_their_turn_and_a_large_picture_is_not_overtaken() -> N
     assert order[0] == 90
     assert sorted(order) == [10, 20, 90]
     assert most <= 100
+
+
+# The same, of 4 threads that decode the file twice each, within a budget for one of them.
+TOGETHER = """
+from concurrent.futures import ThreadPoolExecutor
+budget = MemoryBudget(200_000_000)
+file = ImageFile(path.name, path.stat().st_size, 0)
+with ThreadPoolExecutor(4) as pool:
+    outcomes = list(pool.map(lambda _: _read(path.parent, file, (spec,), {}, budget), range(6)))
+assert not any(isinstance(outcome, Skip) for outcome in outcomes), outcomes[0]
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(grown / 1000)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others give back freed memory in their own time")
+def test_workers_together_take_what_one_takes_where_the_budget_is_for_one(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "small.png")
+    Image.new("RGB", (4_000, 4_000)).save(tmp_path / "large.bmp")
+    before = MEASURE.split("outcome =")[0]
+    done = run_python("-c", before + TOGETHER, tmp_path / "large.bmp")
+    assert done.code == 0, done.stderr
+    assert float(done.stdout) < 150  # Without giving it back: 240.
