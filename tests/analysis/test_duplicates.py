@@ -131,7 +131,7 @@ def test_a_mark_follows_the_content_of_its_images(tmp_path: Path, tiny: OnnxEnco
     save_pictures(tmp_path / "images", range(3))
     embed_images(tmp_path / "images", tmp_path / "out", tiny)
     index = IndexReader.open(tmp_path / "out")
-    first, second, third = index.paths(np.arange(3))
+    first, _, third = index.paths(np.arange(3))
     mark_apart(index, third, first)
     mark_apart(index, first, third)
     assert rows_apart(index) == [(0, 2)]
@@ -235,4 +235,5 @@ def test_identical_pixels_have_one_hash_where_both_are_known(
         pixel_hashes = np.array(hashes, np.uint64)
         writer.append(replace(rows, quality=quality, sha256=digests, pixel_hashes=pixel_hashes))
     (group,) = find_duplicates(IndexReader.open(tmp_path), DuplicateOptions(0.92), explain=True).groups
-    assert ("identical pixels" in group.evidence[0].evidence) is same
+    assert group.facts is not None
+    assert ("identical pixels" in group.facts.evidence[0].evidence) is same
