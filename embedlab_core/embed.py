@@ -172,9 +172,12 @@ def embed_folders(
                     _refuse_broken_model(ensemble, skipped, _ENOUGH)
                 buffer.flush_if_due()
                 progress(encoded + reused + len(skipped) - skipped_before, len(pending))
-        finally:
-            # An interrupted run keeps what it has encoded.
+        except BaseException:
+            # A run that is stopped keeps what it has encoded, and tells how much that is.
             buffer.flush()
+            progress(buffer.written + len(skipped) - skipped_before, len(pending))
+            raise
+        buffer.flush()
         gone = _gone(known.keys() - leaving, found, skipped)
         with watch.stage("write"):
             writer.drop(gone)
@@ -224,13 +227,14 @@ class _Buffer:
         self._writer = writer
         self._watch = watch
         self._rows: list[Rows] = []
-        self._written = time.monotonic()
+        self._flushed = time.monotonic()
+        self.written = 0
 
     def add(self, rows: Iterable[Rows]) -> None:
         self._rows += rows
 
     def flush_if_due(self) -> None:
-        if time.monotonic() - self._written >= FLUSH_SECONDS or sum(map(len, self._rows)) >= SHARD_ROWS:
+        if time.monotonic() - self._flushed >= FLUSH_SECONDS or sum(map(len, self._rows)) >= SHARD_ROWS:
             self.flush()
 
     def flush(self) -> None:
@@ -238,9 +242,10 @@ class _Buffer:
             with self._watch.stage("write"):
                 for rows in _together(self._rows):
                     self._writer.append(rows)
+                    self.written += len(rows)
             # Not sooner: what a run was writing when it was stopped, it writes before it ends.
             self._rows = []
-        self._written = time.monotonic()
+        self._flushed = time.monotonic()
 
 
 class _Made:

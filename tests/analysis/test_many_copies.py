@@ -10,14 +10,15 @@ from embedlab_core.analysis.groups import Grouping
 from tests.support import make_index, random_units, run_python, unit
 
 MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
 from embedlab_core.analysis.analyze import analyze
 from embedlab_core.analysis.duplicates import DuplicateOptions
 from embedlab_core.index.reader import IndexReader
+from tests.peak import peak_mb
 
 analyze(IndexReader.open(Path(sys.argv[1])), DuplicateOptions(0.92, sys.argv[2]), 8, explain=True)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(round(peak_mb()))
 """
 
 

@@ -15,21 +15,22 @@ from tests.support import run_python
 
 # Decodes a file and prints by how many MB the process grew, and what came of it.
 MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from PIL import Image
 from embedlab_core.images.decode import PixelSpec, decode_image
 from embedlab_core.images.discover import ImageFile
 from embedlab_core.images.memory import MemoryBudget
 from embedlab_core.pipeline import Skip, _read
+from tests.peak import peak_mb
 spec = PixelSpec(32, "squash", "bilinear", (0.5,) * 3, (0.5,) * 3)
 small = Path(sys.argv[1]).with_name("small.png")
 _read(small.parent, ImageFile(small.name, small.stat().st_size, 0), (spec,), {}, MemoryBudget())
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_mb()
 path = Path(sys.argv[1])
 outcome = _read(path.parent, ImageFile(path.name, path.stat().st_size, 0), (spec,), {}, MemoryBudget())
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(grown / 1000, outcome.reason if isinstance(outcome, Skip) else "decoded")
+grown = peak_mb() - before
+print(grown, outcome.reason if isinstance(outcome, Skip) else "decoded")
 """
 
 
@@ -123,8 +124,8 @@ file = ImageFile(path.name, path.stat().st_size, 0)
 with ThreadPoolExecutor(4) as pool:
     outcomes = list(pool.map(lambda _: _read(path.parent, file, (spec,), {}, budget), range(6)))
 assert not any(isinstance(outcome, Skip) for outcome in outcomes), outcomes[0]
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(grown / 1000)
+grown = peak_mb() - before
+print(grown)
 """
 
 
