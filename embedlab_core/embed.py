@@ -19,7 +19,7 @@ from embedlab_core.errors import ImagesDirError, IndexDamagedError, ManyGoneErro
 from embedlab_core.images.discover import Discovery, ImageFile, Skip, discover, merged, shown_path
 from embedlab_core.images.formats import others_in_words
 from embedlab_core.images.listed import listed
-from embedlab_core.images.quality import QualityFlag, quality_flags
+from embedlab_core.images.quality import THRESHOLDS, QualityFlag, QualityScores, quality_flags
 from embedlab_core.images.selection import LeftOut, left_out_in_words
 from embedlab_core.index.folders import Folder, check_apart
 from embedlab_core.index.manifest import Manifest, is_index
@@ -73,16 +73,41 @@ class EmbedOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Truncated:
+    """An image that is in the index though its file has lost a part of it.
+
+    Attributes:
+        folder: the number of its folder.
+        path: relative to that folder.
+        missing: the share of the picture, 0..1.
+    """
+
+    folder: int
+    path: str
+    missing: float
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedReport:
     """What a run did.
 
-    count: images in the index after it. encoded: through the model. reused: same content under another name or time.
-    unchanged: not read at all. removed: no longer in the folder. other: files that are not images by name;
-    other_kinds: those by suffix. left_out: files and folders that were not looked at on purpose, by reason.
-    store_recall: recall@5 of the vectors that this run compressed, against float32; None if it compressed none.
-    outgrown: the images that a "pca" store was fitted to, where the index has grown by half since and only `refit` can
-    fit it to all; else None.
-    seconds: wall time by stage and "total"; "decode" is summed over the threads.
+    Attributes:
+        model: the names of those that made the index.
+        dim: of its vectors.
+        count: images in the index after the run.
+        encoded: images that went through a model.
+        reused: images with the content of another one, or known under another name or time.
+        unchanged: images that were not read at all.
+        removed: images that are no longer in the folders.
+        other: files that are not images by name.
+        other_kinds: those by suffix.
+        left_out: files and folders that were not looked at on purpose, by reason.
+        skipped: files that are not in the index, and why.
+        truncated: images that this run took though a part of each is lost.
+        store_recall: recall@5 of the vectors that this run compressed, against float32; None if it compressed none.
+        outgrown: the images that a "pca" store was fitted to, where the index has grown by half since and only `refit`
+            can fit it to all; else None.
+        seconds: wall time by stage and "total"; "decode" is summed over the threads.
     """
 
     model: str
@@ -96,6 +121,7 @@ class EmbedReport:
     other_kinds: Mapping[str, int]
     left_out: Mapping[LeftOut, int]
     skipped: tuple[Skip, ...]
+    truncated: tuple[Truncated, ...]
     store_recall: float | None
     outgrown: int | None
     seconds: Mapping[str, float]
@@ -156,6 +182,7 @@ def embed_folders(
         )
         skipped = [*found.unreadable, *map(_skip, excluded)]
         skipped_before = len(skipped)
+        truncated: list[Truncated] = []
         encoded = reused = 0
         buffer = _Buffer(writer, watch)
         try:
@@ -163,6 +190,7 @@ def embed_folders(
                 with watch.stage("encode"):
                     done = encode_batch(batch, ensemble, made.by_content)
                 buffer.add(done.rows)
+                truncated += _truncated(done.rows)
                 made.add(done.rows)
                 encoded += done.encoded
                 reused += done.reused
@@ -195,6 +223,7 @@ def embed_folders(
             other_kinds=dict(found.other),
             left_out=dict(found.left_out),
             skipped=tuple(skipped),
+            truncated=tuple(truncated),
             store_recall=recall,
             outgrown=writer.manifest.fitted if writer.outgrown else None,
             seconds=watch.seconds(),
@@ -327,6 +356,16 @@ def _together(parts: Iterable[Rows]) -> Iterator[Rows]:
         yield rows.take(np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64))
 
 
+def _truncated(parts: Iterable[Rows]) -> list[Truncated]:
+    found = []
+    for rows in parts:
+        missing = rows.quality[:, QualityScores._fields.index("missing")]
+        cut = np.flatnonzero(missing > THRESHOLDS.missing)
+        for (folder, path), share in zip(rows.take(cut).keys, missing[cut].tolist(), strict=True):
+            found.append(Truncated(folder, path, share))
+    return found
+
+
 def _is_unchanged(file: ImageFile, known: KnownRow | None) -> bool:
     if known is None or not file.is_dated:
         return False
@@ -390,8 +429,8 @@ def _described(manifest: Manifest, ensemble: Ensemble, options: EmbedOptions) ->
 
 
 def _counts(report: EmbedReport) -> dict[str, object]:
-    counts = {name: value for name, value in asdict(report).items() if name not in ("skipped", "seconds")}
-    return {**counts, "skipped": len(report.skipped)}
+    counts = {name: value for name, value in asdict(report).items() if name not in ("skipped", "truncated", "seconds")}
+    return {**counts, "skipped": len(report.skipped), "truncated": len(report.truncated)}
 
 
 def _no_images(folders: Sequence[str], found: Discovery, options: EmbedOptions) -> str:

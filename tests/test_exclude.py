@@ -14,7 +14,7 @@ from embedlab_core.errors import ImagesDirError, IndexDamagedError
 from embedlab_core.index.folders import Folder
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.index.skipped import SKIPPED, load_skipped
-from tests.support import embed_images, save_pictures, vectors_of
+from tests.support import embed_images, picture, run_cli, save_pictures, vectors_of
 
 
 @pytest.fixture
@@ -119,6 +119,20 @@ def test_a_damaged_list_is_an_error_for_a_report_and_only_work_for_embed(
     with pytest.raises(IndexDamagedError, match="not a readable list of skipped files"):
         quality_report(IndexReader.open(out))
     assert excluded(embed_images(images, out, tiny, exclude_flagged=("blank",))) == BLANK
+
+
+def test_a_picture_whose_end_is_lost_is_taken_named_and_counted(tmp_path: Path, tiny_env: dict[str, str]) -> None:
+    picture(1, (400, 300)).save(tmp_path / "whole.jpg", quality=90)
+    data = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2] + b"\xff\xd9")
+    command = ["embed", "--images-dir", tmp_path, "--out", tmp_path / "index", "--backbone", "tiny"]
+    ran = run_cli(*command, env=tiny_env)
+    assert ran.code == 0
+    said = [line for line in ran.stderr.splitlines() if "truncated" in line]
+    assert said[0].startswith("truncated: cut.jpg: about ")
+    assert "0 skipped, 1 truncated, 0 other files" in said[1]
+    again = run_cli(*command, "--exclude-flagged", "truncated", env=tiny_env)
+    assert "skipped: cut.jpg: flagged truncated" in again.stderr
 
 
 def test_lists_of_earlier_versions_are_read(tmp_path: Path) -> None:

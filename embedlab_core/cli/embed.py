@@ -192,11 +192,15 @@ def command(
         )
     for skip in report.skipped:
         say(f"skipped: {printable(skip.path)}: {skip.reason}", "warning")
+    for image in report.truncated:
+        share = max(1, round(100 * image.missing))
+        say(f"truncated: {printable(image.path)}: about {share} % of the picture is lost", "warning")
     if not quiet:
+        truncated = f"{len(report.truncated)} truncated, " if report.truncated else ""
         say(
             f"{report.count} images in {out}: model {report.model}, dim {report.dim}; {report.encoded} embedded, "
             f"{report.reused} reused, {report.unchanged} unchanged, {report.removed} removed, "
-            f"{len(report.skipped)} skipped, {report.other} other files; {report.seconds['total']:.2f} s, "
+            f"{len(report.skipped)} skipped, {truncated}{report.other} other files; {report.seconds['total']:.2f} s, "
             f"{report.images_per_second:.1f} images/s"
         )
         if passed_over := _passed_over(report, exclude):
