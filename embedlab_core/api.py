@@ -188,6 +188,7 @@ class Index:
         protect: str | Path | Sequence[str | Path] = (),
         prefer: str | Path | Sequence[str | Path] = (),
         keep: Keep | None = None,
+        progress: Progress = untold,
     ) -> Plan:
         """Write which copies would move away; `embedlab_core.analysis.moves` carries it out and undoes it.
 
@@ -200,7 +201,7 @@ class Index:
             with watch.stage("rank"):
                 found = find_duplicates(fused_index(self.reader), options, explain=False)
             with watch.stage("compare"):
-                plan = make_plan(self.reader, found.groups, policy)
+                plan = make_plan(self.reader, found.groups, policy, progress)
             write_plan(Path(plan_file), plan)
             return plan
 

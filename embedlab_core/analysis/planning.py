@@ -14,8 +14,10 @@ from embedlab_core.analysis.overlay import FINE, difference
 from embedlab_core.analysis.plan import LookAt, Plan, PlannedFile, PlannedGroup
 from embedlab_core.errors import ImageDecodeError
 from embedlab_core.images.decode import decode_picture
+from embedlab_core.images.read import read_file
 from embedlab_core.index.files import file_sha256
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.progress import Progress, untold
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,9 @@ class _Sorted:
     linked: tuple[str, ...] = ()
 
 
-def make_plan(index: IndexReader, groups: Sequence[DuplicateGroup], policy: Policy) -> Plan:
+def make_plan(
+    index: IndexReader, groups: Sequence[DuplicateGroup], policy: Policy, progress: Progress = untold
+) -> Plan:
     """Keep one image of each group and move those that are copies of it: with its bytes, its pixels, or whose picture
     can be laid over its own and differs in nothing. All others stay, as pairs to look at.
 
@@ -54,7 +58,10 @@ def make_plan(index: IndexReader, groups: Sequence[DuplicateGroup], policy: Poli
     already, are named in a warning and left out.
     """
     with ThreadPoolExecutor(_WORKERS) as pool:
-        found = list(pool.map(partial(_sorted, index, index.keys, policy=policy), groups))
+        found = []
+        for one in pool.map(partial(_sorted, index, index.keys, policy=policy), groups):
+            found.append(one)
+            progress(len(found), len(groups))
     _warn(index, "gone or changed since it was embedded", "left out of the plan", [one.gone for one in found])
     _warn(index, "another name of a file that is there already (a link)", "left out of the plan", [
         one.linked for one in found
@@ -134,6 +141,6 @@ def _members(
 
 def _picture(member: _Member) -> Image.Image | None:
     try:
-        return decode_picture(member.candidate.place.read_bytes(), FINE)
+        return decode_picture(read_file(member.candidate.place), FINE)
     except (OSError, ImageDecodeError):
         return None

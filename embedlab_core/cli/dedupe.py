@@ -76,8 +76,10 @@ def command(
     elif index_dir:
         from embedlab_core.api import Index
         from embedlab_core.cli.duplicates_output import plan_lines
+        from embedlab_core.cli.progress import ProgressBar
 
-        plan = Index.open(index_dir).plan_dedupe(plan_file, duplicates, protect, prefer, keep)
+        with ProgressBar("comparing groups") as bar:
+            plan = Index.open(index_dir).plan_dedupe(plan_file, duplicates, protect, prefer, keep, bar)
         for line in plan_lines(plan_file, plan):
             click.echo(line)
     else:
