@@ -1,27 +1,16 @@
 """The Python API: an index opened once and asked many times. The command line calls nothing else."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedlab_core.analysis.analyze import Analysis, analyze
-from embedlab_core.analysis.anomalies import DEFAULT_METHOD, AnomalyMethod
-from embedlab_core.analysis.apart import mark_apart
-from embedlab_core.analysis.calibration import Calibration, Source, fit, save_calibration, with_copies
-from embedlab_core.analysis.check import CheckedFile, check_files
-from embedlab_core.analysis.clusters import Cluster, cluster_images
-from embedlab_core.analysis.duplicates import STRICT, DuplicateOptions, find_duplicates
-from embedlab_core.analysis.keeper import Keep, Policy
-from embedlab_core.analysis.labels import Labelling, label_images
-from embedlab_core.analysis.plan import Plan, write_plan
-from embedlab_core.analysis.planning import make_plan
-from embedlab_core.analysis.quality import QualityReport, quality_report
-from embedlab_core.analysis.thresholds import Threshold
-from embedlab_core.analysis.vocabulary import vocabulary, vocabulary_vectors
 from embedlab_core.encoders.ensemble import Ensemble
 from embedlab_core.encoders.folders import model_of_index
 from embedlab_core.encoders.onnx import OnnxEncoder
@@ -39,6 +28,20 @@ from embedlab_core.search.fusion import fused_index
 from embedlab_core.search.queries import text_queries, warn_of_prompts
 from embedlab_core.search.search import DEFAULTS, QuerySet, SearchOptions, SearchResult, search
 
+# The methods import what they alone need: a search need not wait for it.
+if TYPE_CHECKING:
+    from embedlab_core.analysis.analyze import Analysis
+    from embedlab_core.analysis.anomalies import AnomalyMethod
+    from embedlab_core.analysis.calibration import Calibration, Source
+    from embedlab_core.analysis.check import CheckedFile
+    from embedlab_core.analysis.clusters import Cluster
+    from embedlab_core.analysis.duplicates import DuplicateOptions
+    from embedlab_core.analysis.keeper import Keep
+    from embedlab_core.analysis.labels import Labelling
+    from embedlab_core.analysis.plan import Plan
+    from embedlab_core.analysis.quality import QualityReport
+    from embedlab_core.analysis.thresholds import Threshold
+
 # A prompt, or an image, in a query of several.
 Term = str | Path | Weighted
 
@@ -50,7 +53,7 @@ class Index:
         self.reader = reader
 
     @classmethod
-    def open(cls, directory: str | Path) -> "Index":
+    def open(cls, directory: str | Path) -> Index:
         """Raises IndexMissingError if there is no index, IndexDamagedError if a part of it cannot be read."""
         return cls(IndexReader.open(Path(directory)))
 
@@ -113,13 +116,16 @@ class Index:
         anomaly_top: int = 8,
         k: int | None = None,
         fusion_weights: Sequence[float] = (),
-        anomaly_method: AnomalyMethod = DEFAULT_METHOD,
+        anomaly_method: AnomalyMethod = "knn",
         explain: bool = False,
         ann: bool = False,
         labels: str | Sequence[str] = (),
     ) -> Analysis:
         """Duplicate groups and anomalies; see `embedlab_core.analysis.analyze.analyze`. labels: also label every image
         with the nearest of these. explain: also report quality."""
+        from embedlab_core.analysis.analyze import analyze
+        from embedlab_core.analysis.quality import quality_report
+
         with self._recorded("analyze") as watch:
             with watch.stage("rank"):
                 index = fused_index(self.reader, fusion_weights)
@@ -132,6 +138,8 @@ class Index:
 
     def quality(self) -> QualityReport:
         """Images with quality flags, and files that could not be decoded."""
+        from embedlab_core.analysis.quality import quality_report
+
         with self._recorded("quality") as watch, watch.stage("rank"):
             return quality_report(self.reader)
 
@@ -149,6 +157,8 @@ class Index:
         watch: Stopwatch,
         progress: Progress = untold,
     ) -> Labelling:
+        from embedlab_core.analysis.labels import label_images
+
         return label_images(self.reader, self.ensemble, self._cache, _strings(labels), fusion_weights, watch, progress)
 
     def clusters(
@@ -160,6 +170,9 @@ class Index:
     ) -> tuple[Cluster, ...]:
         """What is here, named by `phrases` or the vocabulary that ships with embedlab; see
         `embedlab_core.analysis.clusters.cluster_images`. `progress` counts the phrases that are encoded."""
+        from embedlab_core.analysis.clusters import cluster_images
+        from embedlab_core.analysis.vocabulary import vocabulary, vocabulary_vectors
+
         if len(self) == 0:
             raise LabelError(f"{self.reader.directory}: the index holds no images; run embed on a folder that has some")
         require("finding clusters", "sklearn")
@@ -178,13 +191,15 @@ class Index:
 
     def mark_not_duplicate(self, path_a: str, path_b: str) -> None:
         """Keep two images out of one group from now on; see `embedlab_core.analysis.apart.mark_apart`."""
+        from embedlab_core.analysis.apart import mark_apart
+
         with self._recorded("mark"):
             mark_apart(self.reader, path_a, path_b)
 
     def plan_dedupe(
         self,
         plan_file: str | Path,
-        duplicates: DuplicateOptions | float = STRICT,
+        duplicates: DuplicateOptions | float = 0.92,
         protect: str | Path | Sequence[str | Path] = (),
         prefer: str | Path | Sequence[str | Path] = (),
         keep: Keep | None = None,
@@ -195,6 +210,11 @@ class Index:
         protect: folders of which nothing moves. prefer: folders to keep images of, the first most. keep: what counts
         before the usual order; see `embedlab_core.analysis.keeper`. Raises DuplicatesError.
         """
+        from embedlab_core.analysis.duplicates import STRICT, DuplicateOptions, find_duplicates
+        from embedlab_core.analysis.keeper import Policy
+        from embedlab_core.analysis.plan import write_plan
+        from embedlab_core.analysis.planning import make_plan
+
         policy = Policy(_folders(protect), _folders(prefer), keep)
         options = duplicates if isinstance(duplicates, DuplicateOptions) else replace(STRICT, threshold=duplicates)
         with self._recorded("dedupe") as watch:
@@ -218,7 +238,7 @@ class Index:
         its likest images compare. Leaves calibration.json and curves in the index. `progress` counts the
         images that are copied, then the pairs that are compared. Raises DuplicatesError.
         """
-        # 10 ms that the other commands need not pay.
+        from embedlab_core.analysis.calibration import fit, save_calibration, with_copies
         from embedlab_core.analysis.copies import COPY_KINDS
         from embedlab_core.analysis.curves import curves_of, write_curves
         from embedlab_core.analysis.labelled import pairs_of_file
@@ -242,11 +262,15 @@ class Index:
 
     def check(self, files: str | Path | Sequence[str | Path], threshold: Threshold = 0.92) -> list[CheckedFile]:
         """Whether files are already in the index; see `embedlab_core.analysis.check.check_files`."""
+        from embedlab_core.analysis.check import check_files
+
         with self._recorded("check") as watch, watch.stage("rank"):
             return check_files(fused_index(self.reader), self.ensemble, self._cache, _strings(files), threshold)
 
 
 def _options(duplicates: DuplicateOptions | float) -> DuplicateOptions:
+    from embedlab_core.analysis.duplicates import DuplicateOptions
+
     return duplicates if isinstance(duplicates, DuplicateOptions) else DuplicateOptions(duplicates)
 
 

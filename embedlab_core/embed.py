@@ -159,7 +159,7 @@ def embed_folders(
         found = found.numbered([writer.number_of(folder) for folder in folders])
         known = {key: KnownRow(rows, row) for rows in writer.shards for row, key in enumerate(rows.keys)}
         leaving = {key for key in known if key[0] in writer.leaving}
-        excluded = _still_excluded(found, known, _excluded_before(index_dir, writer.manifest), options)
+        excluded = _still_excluded(found, known, _excluded_before(writer), options)
         settled = {item.file.key for item in excluded}
         usable = [rows for rows in writer.shards if not options.refit or is_whole(rows, writer.manifest.dim)]
         trusted = {key: known[key] for rows in usable for key in rows.keys} if options.refit else known
@@ -167,7 +167,8 @@ def embed_folders(
         pending = [file for file in changed if file.key not in settled]
         if not options.prune:
             gone = _gone(known.keys() - leaving, found, [])
-            _refuse_many_gone(index_dir, writer.manifest.folders, gone, known, pending)
+            staying = {key: row for key, row in known.items() if key not in leaving}
+            _refuse_many_gone(index_dir, writer.manifest.folders, gone, staying, pending)
         writer.begin()
         made = _Made(pending, usable if pending else ())
         outcomes = read_outcomes(
@@ -372,13 +373,16 @@ def _is_unchanged(file: ImageFile, known: KnownRow | None) -> bool:
     return (file.size, file.mtime_ns) == (known.rows.sizes[known.row], known.rows.mtimes[known.row])
 
 
-def _excluded_before(index_dir: Path, manifest: Manifest) -> dict[Key, Excluded]:
+def _excluded_before(writer: IndexWriter) -> dict[Key, Excluded]:
     """What the last run left out for its flags. A damaged list costs only time: its images are decoded again."""
     try:
-        lines = load_skipped(index_dir, manifest.folders)
+        lines = load_skipped(writer.directory, writer.before)
     except IndexDamagedError:
         return {}
-    return {line.excluded.file.key: line.excluded for line in lines if line.excluded}
+    # The list was written when the folders had other numbers.
+    found = [line.excluded for line in lines if line.excluded]
+    moved = [replace(item, file=replace(item.file, folder=writer.numbers[item.file.folder])) for item in found]
+    return {item.file.key: item for item in moved}
 
 
 def _still_excluded(

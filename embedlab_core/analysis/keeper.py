@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from embedlab_core.analysis.originals import Look, copy_signs, look_at
+from embedlab_core.analysis.group_files import decoded_within, side_by_side
+from embedlab_core.analysis.originals import WHOLE, Look, copy_signs, look_at
 from embedlab_core.errors import ImageDecodeError
+from embedlab_core.images.memory import MemoryBudget
 from embedlab_core.index.reader import IndexReader
 from embedlab_core.index.rows import NOT_CAPTURED
 
@@ -24,8 +25,6 @@ Keep = Literal["largest", "oldest", "newest"]
 
 # Pictures of a group that are decoded to see which is the original: the largest of those that are still in the running.
 _LOOKED_AT = 16
-# Groups that are looked at side by side: a picture of 64 million pixels takes some 400 MB while it is decoded.
-_WORKERS = 2
 
 # What programs and people add to the name of a copy, in the languages of the systems that do so.
 _WORD = r"copy|copie|copia|cópia|kopie|kopia|kopi|kopio|копия|副本|拷贝|コピー|복사본"
@@ -148,12 +147,12 @@ def candidates_of(index: IndexReader, rows: npt.NDArray[np.int64]) -> list[Candi
 
 def keepers_of(index: IndexReader, groups: Sequence[npt.NDArray[np.int64]], policy: Policy) -> list[Keeper]:
     """Of each group (m,) of rows."""
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        chosen = partial(choose, policy=policy, looks=looks_of)
-        return list(pool.map(chosen, [candidates_of(index, rows) for rows in groups]))
+    chosen = partial(choose, policy=policy, looks=partial(looks_of, budget=MemoryBudget()))
+    with side_by_side(chosen, [candidates_of(index, rows) for rows in groups]) as keepers:
+        return list(keepers)
 
 
-def looks_of(candidates: Sequence[Candidate]) -> list[Look | None]:
+def looks_of(candidates: Sequence[Candidate], budget: MemoryBudget) -> list[Look | None]:
     """What is seen in the files, of which equal ones are read once; None where that is nothing."""
     largest = sorted(candidates, key=lambda one: (-one.pixels, -one.size, one.name))
     wanted = dict.fromkeys(one.digest for one in largest)
@@ -161,12 +160,12 @@ def looks_of(candidates: Sequence[Candidate]) -> list[Look | None]:
     seen: dict[bytes, Look | None] = {}
     if len(wanted) > 1:
         files = {one.digest: one.place for one in largest}
-        seen = {digest: _look(files[digest]) for digest in list(wanted)[:_LOOKED_AT]}
+        seen = {digest: _look(files[digest], budget) for digest in list(wanted)[:_LOOKED_AT]}
     return [seen.get(one.digest) for one in candidates]
 
 
-def _look(place: Path) -> Look | None:
+def _look(place: Path, budget: MemoryBudget) -> Look | None:
     try:
-        return look_at(place.read_bytes())
+        return decoded_within(budget, place, WHOLE, look_at)
     except (OSError, ImageDecodeError):
         return None

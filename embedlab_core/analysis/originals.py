@@ -4,16 +4,19 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from embedlab_core.images.decode import _decode_errors
+from embedlab_core.images.decode import decode_errors
 
 # Pictures of more pixels are not looked at: what is decoded here is decoded whole.
 _MOST_PIXELS = 2**26
+# To look at a picture it is decoded at no reduced scale.
+WHOLE = 2**15
 # Side of the part, from the middle, that is looked at.
 _SIDE = 1024
 
@@ -73,7 +76,7 @@ class Look:
 
 def look_at(data: bytes) -> Look | None:
     """None for a picture too large, or too small, to be looked at. Raises ImageDecodeError."""
-    with _decode_errors(data), Image.open(io.BytesIO(data)) as image:
+    with decode_errors(data), Image.open(io.BytesIO(data)) as image:
         width, height = image.size
         if width * height > _MOST_PIXELS:
             return None
@@ -157,31 +160,36 @@ def _recompressed(luma: Luma, table: npt.NDArray[np.float64] | None) -> bool:
 def _blocks(luma: Luma) -> npt.NDArray[np.float32]:
     """float32 (n, 64), evenly spaced; without blocks that are cut off at black or white, where steps are lost."""
     down, right = (side // 8 for side in luma.shape)
-    blocks = luma[: down * 8, : right * 8].reshape(down, 8, right, 8).swapaxes(1, 2).reshape(-1, 64)
-    blocks = blocks[:: max(1, len(blocks) // _BLOCKS)]
+    chosen = np.arange(0, down * right, max(1, down * right // _BLOCKS))
+    grid = luma[: down * 8, : right * 8].reshape(down, 8, right, 8)
+    blocks = grid[chosen // max(right, 1), :, chosen % max(right, 1)].reshape(-1, 64)
     sound = (blocks.max(axis=1, initial=0) < 254) & (blocks.min(axis=1, initial=255) > 1)
     found: npt.NDArray[np.float32] = blocks[sound].astype(np.float32)
     return found
 
 
 def _comb(blocks: npt.NDArray[np.float32], steps: npt.NDArray[np.float64]) -> float:
-    strengths = []
-    coefficients = blocks @ _basis()
-    for (row, column), values in zip(_COEFFICIENTS, coefficients.T, strict=True):
-        bins = np.rint(values / steps[8 * row + column]).astype(np.int64)
-        counts = np.bincount(bins[np.abs(bins) <= _BINS] + _BINS, minlength=2 * _BINS + 1).astype(np.float64)
-        # The peak at 0 is every picture's.
-        counts[_BINS] = 0
-        if counts.sum() < _LEAST_BLOCKS:
-            continue
-        smooth = np.convolve(np.pad(counts, _SMOOTH // 2, mode="edge"), np.full(_SMOOTH, 1 / _SMOOTH), "valid")
-        rest = counts - smooth
-        rest[_BINS - 2 : _BINS + 3] = 0
-        spectrum = np.abs(np.fft.rfft(rest, _TRANSFORM))[_TRANSFORM // _LONGEST_PERIOD :]
-        strengths.append(float(spectrum.max()) / math.sqrt(counts.sum()))
-    return float(np.median(strengths)) if strengths else 0.0
+    """The median over coefficients of how strong the comb of peaks in their histograms is; 0 where there is none."""
+    width = 2 * _BINS + 1
+    wanted = np.array([steps[8 * row + column] for row, column in _COEFFICIENTS])
+    bins = np.rint(blocks @ _basis() / wanted).astype(np.int64) + _BINS
+    # One histogram of all: that of each coefficient begins where the last one ends.
+    places = bins + width * np.arange(len(wanted))
+    counts = np.bincount(places[(bins >= 0) & (bins < width)], minlength=width * len(wanted)).astype(np.float64)
+    counts = counts.reshape(len(wanted), width)
+    # The peak at 0 is every picture's.
+    counts[:, _BINS] = 0
+    counts = counts[counts.sum(axis=1) >= _LEAST_BLOCKS]
+    if not len(counts):
+        return 0.0
+    padded = np.pad(counts, ((0, 0), (_SMOOTH // 2, _SMOOTH // 2)), mode="edge")
+    rest = counts - np.lib.stride_tricks.sliding_window_view(padded, _SMOOTH, axis=1).mean(axis=2)
+    rest[:, _BINS - 2 : _BINS + 3] = 0
+    spectrum = np.abs(np.fft.rfft(rest, _TRANSFORM))[:, _TRANSFORM // _LONGEST_PERIOD :]
+    return float(np.median(spectrum.max(axis=1) / np.sqrt(counts.sum(axis=1))))
 
 
+@cache
 def _basis() -> npt.NDArray[np.float32]:
     """float32 (64, c): what gives the coefficients of blocks (n, 64), as JPEG scales them."""
     places = np.arange(8)

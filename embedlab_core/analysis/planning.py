@@ -2,27 +2,26 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from PIL import Image
 
 from embedlab_core.analysis.duplicates import DuplicateGroup
+from embedlab_core.analysis.group_files import decoded_within, side_by_side
 from embedlab_core.analysis.keeper import Candidate, Policy, candidates_of, choose, looks_of, within
 from embedlab_core.analysis.overlay import FINE, difference
 from embedlab_core.analysis.plan import LookAt, Plan, PlannedFile, PlannedGroup
 from embedlab_core.errors import ImageDecodeError
 from embedlab_core.images.decode import decode_picture
-from embedlab_core.images.read import read_file
+from embedlab_core.images.memory import MemoryBudget
 from embedlab_core.index.files import file_sha256
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.index.rows import Key
 from embedlab_core.progress import Progress, untold
 
 log = logging.getLogger(__name__)
 
-# Groups that are compared side by side.
-_WORKERS = 2
 # Names that a warning gives.
 _NAMED = 3
 
@@ -57,9 +56,9 @@ def make_plan(
     The files of the groups are read. Those that are gone or have changed, and links to a file that the group names
     already, are named in a warning and left out.
     """
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        found = []
-        for one in pool.map(partial(_sorted, index, index.keys, policy=policy), groups):
+    found = []
+    with side_by_side(partial(_sorted, index, index.keys, policy=policy, budget=MemoryBudget()), groups) as results:
+        for one in results:
             found.append(one)
             progress(len(found), len(groups))
     _warn(index, "gone or changed since it was embedded", "left out of the plan", [one.gone for one in found])
@@ -81,7 +80,9 @@ def _warn(index: IndexReader, what: str, outcome: str, parts: Sequence[Sequence[
         log.warning("%s: %s %s; %s: %s%s", index.directory, files, what, outcome, ", ".join(names[:_NAMED]), more)
 
 
-def _sorted(index: IndexReader, keys: Sequence[tuple[int, str]], group: DuplicateGroup, policy: Policy) -> _Sorted:
+def _sorted(
+    index: IndexReader, keys: Sequence[Key], group: DuplicateGroup, policy: Policy, budget: MemoryBudget
+) -> _Sorted:
     members, gone, linked = [], [], []
     seen: set[_Identity] = set()
     shared: set[_Identity] = set()
@@ -97,20 +98,22 @@ def _sorted(index: IndexReader, keys: Sequence[tuple[int, str]], group: Duplicat
     names = (tuple(gone), tuple(linked))
     if len(members) < 2:
         return _Sorted(None, (), *names)
-    keeper = choose([member.candidate for member in members], policy, looks_of)
+    keeper = choose([member.candidate for member in members], policy, partial(looks_of, budget=budget))
     keep = members.pop(keeper.place)
     move, look_at = [], []
     reasons: dict[bytes, str | None] = {keep.candidate.digest: None}
-    picture: Image.Image | None = None
+    kept: Image.Image | None = None
     for member in members:
         # Moving what a link leads to would break the link.
         if within(member.candidate.place, policy.protect) or member.identity in shared:
             continue
         digest = member.candidate.digest
         if digest not in reasons:
-            picture = picture or _picture(keep)
-            other = _picture(member)
-            reasons[digest] = "they cannot be read" if not (picture and other) else difference(picture, other)
+            try:
+                kept = kept or _picture(keep, budget)
+                reasons[digest] = difference(kept, _picture(member, budget))
+            except (OSError, ImageDecodeError) as error:
+                reasons[digest] = f"they cannot be compared ({error})"
         if reason := reasons.get(digest):
             look_at.append(LookAt(keep.planned, member.planned, reason))
         else:
@@ -119,9 +122,7 @@ def _sorted(index: IndexReader, keys: Sequence[tuple[int, str]], group: Duplicat
     return _Sorted(planned, tuple(look_at), *names)
 
 
-def _members(
-    index: IndexReader, keys: Sequence[tuple[int, str]], group: DuplicateGroup
-) -> Iterator[tuple[_Member | None, str]]:
+def _members(index: IndexReader, keys: Sequence[Key], group: DuplicateGroup) -> Iterator[tuple[_Member | None, str]]:
     """Of each image of a group, with the name that results give it: None if its file is not what was embedded. Regular
     files come before links, which lead to one of them."""
     found = list(zip(group.rows.tolist(), candidates_of(index, group.rows), strict=True))
@@ -139,8 +140,6 @@ def _members(
         yield member, candidate.name
 
 
-def _picture(member: _Member) -> Image.Image | None:
-    try:
-        return decode_picture(read_file(member.candidate.place), FINE)
-    except (OSError, ImageDecodeError):
-        return None
+def _picture(member: _Member, budget: MemoryBudget) -> Image.Image:
+    """Raises OSError and ImageDecodeError."""
+    return decoded_within(budget, member.candidate.place, FINE, lambda data: decode_picture(data, FINE))

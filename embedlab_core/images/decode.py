@@ -128,12 +128,12 @@ def memory_needed(source: Source, size: int) -> int:
 
     Raises ImageDecodeError as `decode_image` does for what is no picture.
     """
-    with _decode_errors(source) as file:
+    with decode_errors(source) as file:
         return _tried(cast(BinaryIO, Head(file)), lambda candidate: _memory(candidate, size))
 
 
 def _upright(source: Source, size: int) -> _Upright:
-    with _decode_errors(source) as file:
+    with decode_errors(source) as file:
         return _tried(file, lambda candidate: _decoded(candidate, size))
 
 
@@ -266,7 +266,7 @@ def _hash(pixels: npt.NDArray[np.uint8], alpha: bytes) -> int:
 
 
 @contextmanager
-def _decode_errors(source: Source) -> Iterator[BinaryIO]:
+def decode_errors(source: Source) -> Iterator[BinaryIO]:
     """`source` as an open file; what goes wrong with it is an ImageDecodeError."""
     _prepare()
     file = io.BytesIO(source) if isinstance(source, bytes) else source

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from embedlab_core.errors import ImagesDirError
-from embedlab_core.images.formats import is_image_name, suffix_of
+from embedlab_core.images.formats import is_image_name, needs_extra, suffix_of
 from embedlab_core.images.selection import LeftOut, is_excluded, is_hidden
 
 # The times that an index can hold, in nanoseconds: int64, from 1677 to 2262. Its lowest value stands for no time.
@@ -196,6 +196,8 @@ def _look_at(entry: "os.DirEntry[str]", path: str, status: os.stat_result | OSEr
         found.pass_unseen(path, f"cannot be looked at ({status.strerror})")
     elif not is_image_name(entry.name):
         found.other[suffix_of(entry.name)] += 1
+        if needs_extra(entry.name):
+            found.unseen.add((0, path))  # What an index has of it was read where the extra was installed.
     elif stat.S_ISREG(status.st_mode):
         found.files.append(ImageFile.of(path, status))
     else:

@@ -45,6 +45,12 @@ def is_image_name(name: str) -> bool:
     return suffix_of(name) in readable_suffixes()
 
 
+def needs_extra(name: str) -> bool:
+    """Whether a file could be a picture by its name if an extra were installed that is not."""
+    suffix = suffix_of(name)
+    return suffix in _EXTRAS and suffix not in readable_suffixes()
+
+
 def others_in_words(others: Mapping[str, int]) -> str:
     """Numbers of files by suffix -> "17 others: 9 .mov, 5 .cr2 (RAW: install embedlab[raw]), 3 .txt", the most first.
 

@@ -73,7 +73,7 @@ def read_stream(data: bytes) -> JpegStream:
             if len(body) >= 4 and body[0] < stream.components:
                 stream.interleaved = False
             elif fault is None and restart_interval and not stream.progressive and lines:
-                down, across = sampling if stream.components > 1 else (1, 1)
+                across, down = sampling if stream.components > 1 else (1, 1)
                 units = -(-lines // (8 * down)) * -(-width // (8 * across))
                 wanted = -(-units // restart_interval) - 1
                 found = sum(1 for _ in _RESTART.finditer(data, place, end))

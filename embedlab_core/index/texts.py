@@ -58,8 +58,13 @@ class Texts:
         return iter(self.tolist())
 
     def __getitem__(self, selector: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> "Texts":
-        ends = self.ends[selector]
-        starts = np.concatenate([[0], self.ends[:-1]])[: len(self.ends)][selector]
+        # Of one string out of many, only its own ends are looked at.
+        if isinstance(selector, slice):
+            rows = np.arange(*selector.indices(len(self)))
+        else:
+            rows = np.flatnonzero(selector) if selector.dtype == np.bool_ else selector.astype(np.int64)
+        ends = self.ends[rows]
+        starts = np.where(rows > 0, self.ends[rows - 1], 0)
         lengths = ends - starts
         new_ends = np.cumsum(lengths, dtype=np.int64)
         # For every byte of the result its place in `data`.

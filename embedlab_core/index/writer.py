@@ -57,7 +57,15 @@ SHARD_PATTERN = "[0-9]" * 6 + ".npz"
 
 
 class IndexWriter(AbstractContextManager["IndexWriter"]):
-    """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock."""
+    """The only way to change an index: opens one of the same model, or starts a new one, and holds its lock.
+
+    Attributes:
+        directory: of the index.
+        manifest: as it is to be.
+        store: how vectors are kept from the end of the run on.
+        before: the folders that the index had.
+        numbers: for each of them, its number now.
+    """
 
     def __init__(
         self,
@@ -91,6 +99,8 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
             stored = self._open_intact(existing)
             # An index of format 1 that named its folder relatively may have been of another one of this name.
             timed = all(folder.absolute for folder in old)
+            self.before = old
+            self.numbers = found.numbers
             numbers = np.array(found.numbers, dtype=np.int32)
             self._shards = {shard: _brought_up(rows, numbers, timed) for shard, rows in stored.items()}
             self._outdated = {
