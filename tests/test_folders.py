@@ -17,6 +17,7 @@ from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import FoldersDifferError, ImagesDirError, ManyGoneError
 from embedlab_core.index.manifest import MANIFEST
 from embedlab_core.index.reader import SHARDS, IndexReader
+from tests.images.dng import make_dng
 from tests.support import ROOT, Ran, as_ordinary_user, picture, run_python, save_pictures, vectors_of
 
 
@@ -222,6 +223,46 @@ def test_more_than_half_is_too_much(tmp_path: Path, tiny: OnnxEncoder, left: int
             embed([tmp_path / "a"], tmp_path / "out", tiny)
     else:
         assert embed([tmp_path / "a"], tmp_path / "out", tiny).removed == 3
+
+
+def test_folders_that_leave_do_not_hide_how_much_of_the_others_is_gone(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    save_pictures(tmp_path / "p", range(12))
+    save_pictures(tmp_path / "q", range(20, 26))
+    embed([tmp_path / "p", tmp_path / "q"], tmp_path / "out", tiny)
+    for file in sorted((tmp_path / "q").iterdir())[1:]:
+        file.unlink()
+    with pytest.raises(ManyGoneError, match="5 of its 6 images"):
+        embed([tmp_path / "q"], tmp_path / "out", tiny, replace=True)
+
+
+def test_a_flag_of_a_file_of_another_folder_leaves_nothing_out(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    for folder, colour in (("a", "red"), ("b", "red")):
+        plain(tmp_path / folder, colour)
+    pixels = picture(3, (20, 20)).tobytes()
+    data = (tmp_path / "b" / "x.bmp").read_bytes()
+    (tmp_path / "b" / "x.bmp").write_bytes(data[:54] + pixels)
+    for folder in "ab":
+        save_pictures(tmp_path / folder, [9])
+        os.utime(tmp_path / folder / "x.bmp", (1, 1))
+    unwanted = EmbedOptions(exclude_flagged=("blank",))
+    first = embed_folders([str(tmp_path / "a")], tmp_path / "out", Ensemble([tiny]), unwanted)
+    assert first.count == 1
+    again = EmbedOptions(exclude_flagged=("blank",), replace=True, prune=True)
+    assert embed_folders([str(tmp_path / "b")], tmp_path / "out", Ensemble([tiny]), again).count == 2
+
+
+def test_raw_files_stay_where_nothing_can_read_them(tmp_path: Path, tiny_env: dict[str, str]) -> None:
+    save_pictures(tmp_path / "a", range(3))
+    (tmp_path / "a" / "raw.dng").write_bytes(make_dng())
+    command = ["embed", "--images-dir", str(tmp_path / "a"), "--out", str(tmp_path / "out"), "--backbone", "tiny"]
+    assert cli(*command, cwd=ROOT, env=tiny_env).code == 0
+    without = (
+        f"import sys; sys.modules['rawpy'] = None; sys.argv[1:] = {command!r}; import embedlab_core.cli.start as s"
+    )
+    ran = run_python("-c", f"{without}; s.main()", env=tiny_env)
+    assert "3 unchanged, 0 removed" in ran.stderr
+    assert "1 other: 1 .dng (RAW: install embedlab[raw])" in ran.stderr
+    assert "raw.dng" in vectors_of(tmp_path / "out")
 
 
 def test_a_renamed_subfolder_is_not_gone(tmp_path: Path, tiny: OnnxEncoder) -> None:

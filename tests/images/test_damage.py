@@ -106,6 +106,16 @@ def test_a_png_with_a_wrong_checksum_of_a_right_stream_is_whole() -> None:
     assert decode_image(bytes(data), SPEC).missing == 0
 
 
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("restarts", [{"restart_marker_rows": 1}, {"restart_marker_blocks": 7}])
+@pytest.mark.parametrize("size", [(333, 517), (320, 240), (17, 90)])
+def test_a_whole_jpeg_with_restart_markers_is_not_flagged(
+    sampling: str, restarts: dict[str, int], size: tuple[int, int]
+) -> None:
+    data = encoded(photo(size=size), "JPEG", {"subsampling": sampling, **restarts})
+    assert decode_image(data, SPEC).missing == 0
+
+
 def canvas(colour: Any, top: int, extra: int) -> Image.Image:
     image = photo()
     whole = Image.new("RGB", (image.width, image.height + extra), colour)
