@@ -253,13 +253,11 @@ def test_a_flag_of_a_file_of_another_folder_leaves_nothing_out(tmp_path: Path, t
 
 def test_raw_files_stay_where_nothing_can_read_them(tmp_path: Path, tiny_env: dict[str, str]) -> None:
     save_pictures(tmp_path / "a", range(3))
-    (tmp_path / "a" / "raw.dng").write_bytes(make_dng())
+    (tmp_path / "a" / "raw.dng").write_bytes(make_dng(picture(5)))
     command = ["embed", "--images-dir", str(tmp_path / "a"), "--out", str(tmp_path / "out"), "--backbone", "tiny"]
     assert cli(*command, cwd=ROOT, env=tiny_env).code == 0
-    without = (
-        f"import sys; sys.modules['rawpy'] = None; sys.argv[1:] = {command!r}; import embedlab_core.cli.start as s"
-    )
-    ran = run_python("-c", f"{without}; s.main()", env=tiny_env)
+    without = f"import sys; sys.modules['rawpy'] = None; sys.argv[1:] = {command!r}"
+    ran = run_python("-c", f"{without}; from embedlab_core.cli.start import main; main()", env=tiny_env)
     assert "3 unchanged, 0 removed" in ran.stderr
     assert "1 other: 1 .dng (RAW: install embedlab[raw])" in ran.stderr
     assert "raw.dng" in vectors_of(tmp_path / "out")

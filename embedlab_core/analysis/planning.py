@@ -9,7 +9,7 @@ from PIL import Image
 
 from embedlab_core.analysis.duplicates import DuplicateGroup
 from embedlab_core.analysis.group_files import decoded_within, side_by_side
-from embedlab_core.analysis.keeper import Candidate, Policy, candidates_of, choose, looks_of, within
+from embedlab_core.analysis.keeper import Candidate, Keeper, Policy, candidates_of, choose, looks_of, within
 from embedlab_core.analysis.overlay import FINE, difference
 from embedlab_core.analysis.plan import LookAt, Plan, PlannedFile, PlannedGroup
 from embedlab_core.errors import ImageDecodeError
@@ -41,7 +41,7 @@ class _Member:
 class _Sorted:
     """What became of one group."""
 
-    group: PlannedGroup | None = None
+    groups: tuple[PlannedGroup, ...] = ()
     look_at: tuple[LookAt, ...] = ()
     gone: tuple[str, ...] = ()
     linked: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ def make_plan(
     index: IndexReader, groups: Sequence[DuplicateGroup], policy: Policy, progress: Progress = untold
 ) -> Plan:
     """Keep one image of each group and move those that are copies of it: with its bytes, its pixels, or whose picture
-    can be laid over its own and differs in nothing. All others stay, as pairs to look at.
+    can be laid over its own and differs in nothing. Of all others one of each content stays, as a pair to look at.
 
     The files of the groups are read. Those that are gone or have changed, and links to a file that the group names
     already, are named in a warning and left out.
@@ -67,7 +67,7 @@ def make_plan(
     ])  # fmt: skip
     return Plan(
         folders=tuple(str(folder) for folder in index.folders),
-        groups=tuple(one.group for one in found if one.group),
+        groups=tuple(group for one in found for group in one.groups),
         look_at=tuple(pair for one in found for pair in one.look_at),
     )
 
@@ -97,29 +97,44 @@ def _sorted(
             members.append(member)
     names = (tuple(gone), tuple(linked))
     if len(members) < 2:
-        return _Sorted(None, (), *names)
-    keeper = choose([member.candidate for member in members], policy, partial(looks_of, budget=budget))
+        return _Sorted((), (), *names)
+    looks = partial(looks_of, budget=budget)
+    keeper = choose([member.candidate for member in members], policy, looks)
     keep = members.pop(keeper.place)
-    move, look_at = [], []
-    reasons: dict[bytes, str | None] = {keep.candidate.digest: None}
-    kept: Image.Image | None = None
+    by_content: dict[bytes, list[_Member]] = {}
     for member in members:
+        by_content.setdefault(member.candidate.digest, []).append(member)
+
+    def going(those: Sequence[_Member]) -> tuple[PlannedFile, ...]:
         # Moving what a link leads to would break the link.
-        if within(member.candidate.place, policy.protect) or member.identity in shared:
+        free = [one for one in those if not within(one.candidate.place, policy.protect) and one.identity not in shared]
+        return tuple(one.planned for one in free)
+
+    move: list[PlannedFile] = []
+    groups, look_at = [], []
+    kept: Image.Image | None = None
+    for digest, those in by_content.items():
+        if not going(those):
             continue
-        digest = member.candidate.digest
-        if digest not in reasons:
+        reason = None
+        if digest != keep.candidate.digest:
             try:
                 kept = kept or _picture(keep, budget)
-                reasons[digest] = difference(kept, _picture(member, budget))
+                reason = difference(kept, _picture(those[0], budget))
             except (OSError, ImageDecodeError) as error:
-                reasons[digest] = f"they cannot be compared ({error})"
-        if reason := reasons.get(digest):
-            look_at.append(LookAt(keep.planned, member.planned, reason))
-        else:
-            move.append(member.planned)
-    planned = PlannedGroup(keep.planned, keeper.reason, tuple(move)) if move else None
-    return _Sorted(planned, tuple(look_at), *names)
+                reason = f"they cannot be compared ({error})"
+        if reason is None:
+            move += going(those)
+            continue
+        # What is no copy of the keeper stays, but one of each content is enough.
+        best = choose([one.candidate for one in those], policy, looks) if len(those) > 1 else Keeper(0, "path")
+        first = those.pop(best.place)
+        look_at.append(LookAt(keep.planned, first.planned, reason))
+        if others := going(those):
+            groups.append(PlannedGroup(first.planned, best.reason, others))
+    if move:
+        groups.insert(0, PlannedGroup(keep.planned, keeper.reason, tuple(move)))
+    return _Sorted(tuple(groups), tuple(look_at), *names)
 
 
 def _members(index: IndexReader, keys: Sequence[Key], group: DuplicateGroup) -> Iterator[tuple[_Member | None, str]]:

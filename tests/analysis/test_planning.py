@@ -140,6 +140,19 @@ def test_nothing_in_a_protected_folder_moves(tmp_path: Path, tiny: OnnxEncoder) 
     assert preferred.groups[0].keep.path.startswith("keep/")
 
 
+def test_what_is_no_copy_of_the_keeper_stays_once(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, page in (("a", invoice(117, "Ada Novak", "1,240.00")), ("b", invoice(118, "Ben Okoro", "1,340.00"))):
+        for copy in range(3):
+            page.save(folder / f"{name}{copy}.png")
+    plan = planned(tmp_path, tiny)
+    assert paths(plan) == ["a1.png", "a2.png", "b1.png", "b2.png"]
+    assert [group.keep.path for group in plan.groups] in (["a0.png", "b0.png"], ["b0.png", "a0.png"])
+    (pair,) = plan.look_at
+    assert {pair.keep.path, pair.file.path} == {"a0.png", "b0.png"}
+
+
 def test_a_plan_of_one_folder_in_the_old_format_is_read(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(
         '{"format": 1, "state": "applied", "images_dir": "/i", "move_to": "/m", "groups": [{"keep": {"path": "a",'
