@@ -137,10 +137,11 @@ class ManyGoneError(EmbedlabError):
     """
 
     def __init__(self, directory: Path, gone: int, count: int, empty: tuple[str, ...]) -> None:
-        where = f"; nothing is left in {', '.join(empty[:5])}" if empty else ""
+        where = f"; nothing would be left of {', '.join(empty[:5])}" if empty else ""
         more = f" and {len(empty) - 5} more folders" if len(empty) > 5 else ""
         super().__init__(
-            f"{directory}: {gone} of its {count} images are not found any more{where}{more}; nothing was changed"
+            f"{directory}: {gone} of its {count} images are gone or left out now, and would be dropped{where}{more}; "
+            "nothing was changed"
         )
         self.directory = directory
         self.gone = gone

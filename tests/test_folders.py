@@ -94,7 +94,18 @@ def test_an_index_and_its_folder_can_move_together(
     monkeypatch.chdir(tmp_path)
     index = IndexReader.open(tmp_path / "new" / "index")
     assert all(Path(path).is_file() for path in index.paths(np.arange(3)))
+    # Nothing is encoded, but another folder could be in its place, so the files are read.
+    assert embed([tmp_path / "new" / "photos"], tmp_path / "new" / "index", tiny).reused == 3
     assert embed([tmp_path / "new" / "photos"], tmp_path / "new" / "index", tiny).unchanged == 3
+
+
+def test_a_copied_index_does_not_take_another_folder_beside_it_for_its_own(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    plain(tmp_path / "old" / "photos", "red")
+    embed([tmp_path / "old" / "photos"], tmp_path / "old" / "index", tiny)
+    plain(tmp_path / "new" / "photos", "blue")
+    (tmp_path / "old" / "index").rename(tmp_path / "new" / "index")
+    shutil.rmtree(tmp_path / "old")
+    assert embed([tmp_path / "new" / "photos"], tmp_path / "new" / "index", tiny).encoded == 1
 
 
 def test_images_are_named_as_they_are_shown_or_as_they_open(
@@ -156,10 +167,10 @@ def test_replace_lets_go_of_folders_and_keeps_vectors_by_content(tmp_path: Path,
     assert embed([tmp_path / "b", tmp_path / "c"], tmp_path / "out", tiny).unchanged == 6
 
 
-@pytest.mark.parametrize("again", [".", "sub", "sub/.."])
-def test_a_folder_in_another_one_is_refused(tmp_path: Path, tiny: OnnxEncoder, again: str) -> None:
+@pytest.mark.parametrize(("again", "reason"), [(".", "twice"), ("sub", "would count twice"), ("sub/..", "is given")])
+def test_a_folder_in_another_one_is_refused(tmp_path: Path, tiny: OnnxEncoder, again: str, reason: str) -> None:
     save_pictures(tmp_path / "a" / "sub", range(2))
-    with pytest.raises(ImagesDirError, match="whose images would count twice"):
+    with pytest.raises(ImagesDirError, match=reason):
         embed([tmp_path / "a", tmp_path / "a" / again], tmp_path / "out", tiny)
     assert not (tmp_path / "out").exists()
 
@@ -205,7 +216,9 @@ def test_most_of_an_index_is_not_dropped_unasked(tmp_path: Path, tiny: OnnxEncod
     embed([tmp_path / "a"], tmp_path / "out", tiny)
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     shutil.rmtree(tmp_path / "a" / "mount" / "deep")
-    with pytest.raises(ManyGoneError, match=rf"3 of its 5 images .* nothing is left in {tmp_path}/a/mount; ") as caught:
+    with pytest.raises(
+        ManyGoneError, match=rf"3 of its 5 images .* nothing would be left of {tmp_path}/a/mount; "
+    ) as caught:
         embed([tmp_path / "a"], tmp_path / "out", tiny)
     assert (caught.value.gone, caught.value.count) == (3, 5)
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before

@@ -51,6 +51,11 @@ _ENLARGED = 0.62
 # The same for pictures of one size: what was blurred falls below, what was compressed again does not.
 _BLURRED = 0.8
 _SAME_SIZE = 0.95
+# Side at which a border is looked for, levels that a plain one may vary by, and the share of each of its inner edges
+# that the picture has to touch.
+_FRAME_SIDE = 256
+_PLAIN = 12
+_FILLED = 0.7
 # Enlarging leaves a ripple of known period, this many times as strong as any other.
 _RIPPLE = 5.0
 # Frequencies near multiples of 1/8, which are those of JPEG's blocks, tell nothing; in steps of the spectrum.
@@ -62,12 +67,21 @@ _Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """width, height: pixels, as stored. quality: of a JPEG, 1 to 100, as its quantization says; None for others.
-    recompressed: whether it shows the grid of a JPEG that it was before. luma: uint8 (h, w), its middle at full size.
-    detail: how much of the middle is gone at half the size, against what then goes at a quarter; 0 if it is blank."""
+    """What the pixels of a file say.
+
+    Attributes:
+        width: pixels, as stored.
+        height: pixels, as stored.
+        framed: whether a plain border goes all around it.
+        quality: of a JPEG, 1 to 100, as its quantization says; None for others.
+        recompressed: whether it shows the grid of a JPEG that it was before.
+        luma: uint8 (h, w), its middle at full size.
+        detail: how much of the middle is gone at half the size, against what then goes at a quarter; 0 if it is blank.
+    """
 
     width: int
     height: int
+    framed: bool
     quality: float | None
     recompressed: bool
     luma: Luma
@@ -84,10 +98,11 @@ def look_at(data: bytes) -> Look | None:
         left, top = (max(0, (side - _SIDE) // 2) // 8 * 8 for side in (width, height))
         part = image.crop((left, top, min(width, left + _SIDE), min(height, top + _SIDE)))
         part = part.convert("RGB").convert("L")
+        small = image.reduce(max(1, min(width, height) // _FRAME_SIDE)).convert("RGB").convert("L")
     luma = np.asarray(part)
     table = np.array(tables[0], dtype=np.float64) if tables else None
     quality = None if table is None else jpeg_quality(table)
-    return Look(width, height, quality, _recompressed(luma, table), luma, _detail(part))
+    return Look(width, height, _framed(np.asarray(small)), quality, _recompressed(luma, table), luma, _detail(part))
 
 
 def jpeg_quality(table: npt.NDArray[np.float64]) -> float:
@@ -97,14 +112,17 @@ def jpeg_quality(table: npt.NDArray[np.float64]) -> float:
 
 
 def copy_signs(looks: Sequence[Look | None]) -> list[int]:
-    """For each of several pictures of one thing the strongest sign that it is a copy of another of them: 2 if it was
-    compressed before, 1 if it was enlarged, blurred, or compressed more than another of about its size; else 0."""
+    """For each of several pictures of one thing the strongest sign that it is a copy of another of them: 3 if it has a
+    border that another lacks, 2 if it was compressed before, 1 if it was enlarged, blurred, or compressed more than
+    another of about its size; else 0."""
     return [_sign(look, [other for other in looks if other and other is not look]) for look in looks]
 
 
 def _sign(look: Look | None, others: Sequence[Look]) -> int:
     if look is None:
         return 0
+    if look.framed and any(not other.framed for other in others):
+        return 3
     if look.recompressed or any(_decoded(look, other) for other in others):
         return 2
     return int(any(_enlarged(look, other) or _blurred(look, other) or _worse(look, other) for other in others))
@@ -113,6 +131,22 @@ def _sign(look: Look | None, others: Sequence[Look]) -> int:
 def _decoded(look: Look, other: Look) -> bool:
     """Whether a picture without loss has the very pixels of a JPEG: compressing it would not have kept them."""
     return look.quality is None and other.quality is not None and np.array_equal(look.luma, other.luma)
+
+
+def _framed(luma: Luma) -> bool:
+    """Whether a rectangle in the picture fills it but for a border of one level. What stands free on a plain ground
+    touches the box around it in a few places; a framed picture touches it nearly everywhere."""
+    inside = np.abs(luma.astype(np.int16) - int(luma[0, 0])) > _PLAIN
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if not rows.size:
+        return False
+    top, bottom, left, right = rows[0], rows[-1], columns[0], columns[-1]
+    if not (top and left and bottom < luma.shape[0] - 1 and right < luma.shape[1] - 1):
+        return False
+    box = inside[top : bottom + 1, left : right + 1]
+    # Shrinking blends the outermost line of the picture with the border.
+    edges = (box[1:3].any(axis=0), box[-3:-1].any(axis=0), box[:, 1:3].any(axis=1), box[:, -3:-1].any(axis=1))
+    return all(edge.mean() > _FILLED for edge in edges)
 
 
 def _pixels(look: Look) -> int:

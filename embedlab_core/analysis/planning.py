@@ -1,9 +1,11 @@
 """Which copies can go: from duplicate groups to a plan."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from PIL import Image
 
@@ -13,7 +15,7 @@ from embedlab_core.analysis.keeper import Candidate, Keeper, Policy, candidates_
 from embedlab_core.analysis.overlay import FINE, difference
 from embedlab_core.analysis.plan import LookAt, Plan, PlannedFile, PlannedGroup
 from embedlab_core.errors import ImageDecodeError
-from embedlab_core.images.decode import decode_picture
+from embedlab_core.images.decode import decode_errors, decode_picture
 from embedlab_core.images.memory import MemoryBudget
 from embedlab_core.index.files import file_sha256
 from embedlab_core.index.reader import IndexReader
@@ -141,7 +143,7 @@ def _members(index: IndexReader, keys: Sequence[Key], group: DuplicateGroup) -> 
     """Of each image of a group, with the name that results give it: None if its file is not what was embedded. Regular
     files come before links, which lead to one of them."""
     found = list(zip(group.rows.tolist(), candidates_of(index, group.rows), strict=True))
-    for row, candidate in sorted(found, key=lambda one: (one[1].place.is_symlink(), one[1].name)):
+    for row, candidate in sorted(found, key=lambda one: (_is_link(one[1].place), one[1].name)):
         folder, path = keys[row]
         planned = PlannedFile(folder, path, candidate.digest.hex())
         try:
@@ -155,6 +157,20 @@ def _members(index: IndexReader, keys: Sequence[Key], group: DuplicateGroup) -> 
         yield member, candidate.name
 
 
+def _is_link(place: Path) -> bool:
+    # Unlike Path.is_symlink, it says no where the system does not let us look.
+    return os.path.islink(place)  # noqa: PTH114
+
+
 def _picture(member: _Member, budget: MemoryBudget) -> Image.Image:
     """Raises OSError and ImageDecodeError."""
-    return decoded_within(budget, member.candidate.place, FINE, lambda data: decode_picture(data, FINE))
+    return decoded_within(budget, member.candidate.place, FINE, _only_picture)
+
+
+def _only_picture(data: bytes) -> Image.Image:
+    """Of an animation, or of pages, one picture tells nothing of the others. Raises ImageDecodeError."""
+    with decode_errors(data) as file, Image.open(file) as image:
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise ImageDecodeError(f"it holds {frames} pictures")
+    return decode_picture(data, FINE)

@@ -33,6 +33,10 @@ class Folder:
                 return Path(moved)
         return Path(self.absolute or os.path.realpath(self.given))
 
+    def is_where_it_was(self, index_dir: Path) -> bool:
+        """Whether the folder is known to be the one that the index was made of."""
+        return bool(self.absolute) and self.location(index_dir) == Path(self.absolute)
+
     def shown(self, index_dir: Path) -> str:
         """What results call it: as it was given where that is the same folder from the current directory, else its
         absolute path."""
@@ -66,6 +70,8 @@ def check_apart(folders: Sequence[str], index_dir: Path) -> None:
                 "give the index a folder of its own"
             )
         for other in (*range(number), *range(number + 1, len(real))):
+            if folder == real[other]:
+                raise ImagesDirError(f"{folders[number]}: is given twice; give each folder once")
             if folder.is_relative_to(real[other]):
                 raise ImagesDirError(
                     f"{folders[number]}: lies in {folders[other]}, whose images would count twice; give one of the two"

@@ -1,6 +1,7 @@
 """Reading an index: memory-mapped shards seen as one table."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +16,9 @@ from embedlab_core.index.folders import shown_prefix
 from embedlab_core.index.manifest import Manifest, ShardRef, load_manifest
 from embedlab_core.index.npz import open_npz
 from embedlab_core.index.rows import Key, Rows, Selector
-from embedlab_core.index.store import Store, decode, project
+from embedlab_core.index.store import Store, decode, is_outgrown, project
+
+log = logging.getLogger(__name__)
 
 SHARDS = "shards"
 # Each "pca" store has its own file, named by its content: a run that is killed leaves that of the old store as it was.
@@ -53,6 +56,7 @@ class IndexReader:
         while True:
             try:
                 shards = tuple(open_shard(directory, shard, manifest) for shard in manifest.shards)
+                _warn_if_outgrown(directory, manifest)
                 return cls(
                     directory=directory,
                     manifest=manifest,
@@ -233,6 +237,16 @@ def open_shard(directory: Path, shard: ShardRef, manifest: Manifest) -> Rows:
     ):
         raise _damaged(path, f"vectors of shape {rows.vectors.shape} {rows.vectors.dtype}")
     return rows
+
+
+def _warn_if_outgrown(directory: Path, manifest: Manifest) -> None:
+    # An older embedlab did not say how many images it was.
+    if manifest.projection and manifest.fitted and is_outgrown(manifest.fitted, manifest.count):
+        log.warning(
+            "%s: its store %s was fitted to %d of its %d images and finds the others less well; embed says how to fit "
+            "it again",
+            directory, manifest.store, manifest.fitted, manifest.count,
+        )  # fmt: skip
 
 
 def load_projection(directory: Path, manifest: Manifest) -> npt.NDArray[np.float32] | None:

@@ -98,15 +98,18 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
             self._written = {shard.file for shard in self.manifest.shards} | {self.manifest.projection}
             stored = self._open_intact(existing)
             # An index of format 1 that named its folder relatively may have been of another one of this name.
-            timed = all(folder.absolute for folder in old)
+            # One that is found beside an index that moved may be another one, too: their files are compared by content.
+            trusted = np.array([folder.is_where_it_was(directory) for folder in old], dtype=np.bool_)
             self.before = old
             self.numbers = found.numbers
             numbers = np.array(found.numbers, dtype=np.int32)
-            self._shards = {shard: _brought_up(rows, numbers, timed) for shard, rows in stored.items()}
+            self._shards = {shard: _brought_up(rows, numbers, trusted) for shard, rows in stored.items()}
             self._outdated = {
                 shard
                 for shard in stored
-                if _is_of_format_1(directory / SHARDS / shard.file) or list(numbers) != list(range(len(numbers)))
+                if _is_of_format_1(directory / SHARDS / shard.file)
+                or list(numbers) != list(range(len(numbers)))
+                or not trusted.all()
             }
             self._refitted = False
             self._keys = {key for rows in self._shards.values() for key in rows.keys}
@@ -346,9 +349,9 @@ def _existing(directory: Path, models: tuple[ModelRef, ...]) -> Manifest | None:
     return manifest
 
 
-def _brought_up(rows: Rows, numbers: npt.NDArray[np.int32], timed: bool) -> Rows:
-    """Rows with the numbers that their folders have now. timed: whether their modification times can be trusted."""
-    mtimes = rows.mtimes if timed else np.full_like(rows.mtimes, _UNKNOWN_TIME)
+def _brought_up(rows: Rows, numbers: npt.NDArray[np.int32], trusted: npt.NDArray[np.bool_]) -> Rows:
+    """Rows with the numbers that their folders have now. trusted: of which folders modification times tell anything."""
+    mtimes = np.where(trusted[rows.folders], rows.mtimes, _UNKNOWN_TIME)
     return replace(rows, folders=numbers[rows.folders], mtimes=mtimes)
 
 

@@ -1,8 +1,10 @@
 """What may move, and what a person has to look at."""
 
+import io
 import logging
 import os
 import random
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 from embedlab_core.analysis.duplicates import STRICT, find_duplicates
 from embedlab_core.analysis.keeper import Policy
+from embedlab_core.analysis.originals import copy_signs, look_at
 from embedlab_core.analysis.overlay import difference
 from embedlab_core.analysis.plan import Plan, load_plan, save_plan
 from embedlab_core.analysis.planning import make_plan
@@ -19,7 +22,7 @@ from embedlab_core.encoders.onnx import OnnxEncoder
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.images.decode import decode_picture
 from embedlab_core.index.reader import IndexReader
-from tests.support import ASSETS, embed_images, picture
+from tests.support import ASSETS, as_ordinary_user, embed_images, picture
 
 
 def invoice(number: int, name: str, amount: str) -> Image.Image:
@@ -63,6 +66,29 @@ COPIES = {
 def test_an_honest_copy_of_a_photograph_is_one(kind: str) -> None:
     photo = decode_picture((ASSETS / "images" / "015.jpg").read_bytes(), 400)
     assert difference(photo, COPIES[kind](photo)) is None
+
+
+@pytest.mark.parametrize("colour", ["white", "black"])
+@pytest.mark.parametrize("name", ["015.jpg", "034.jpg"])
+def test_a_picture_with_a_border_around_it_is_not_the_original(colour: str, name: str) -> None:
+    original = Image.open(ASSETS / "images" / name).convert("RGB")
+    looks = []
+    for image in (ImageOps.expand(original, 20, colour), original):
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        looks.append(look_at(file.getvalue()))
+    signs = copy_signs(looks)
+    assert signs[0] > signs[1]
+
+
+def test_a_thing_on_a_plain_ground_has_no_border() -> None:
+    page = Image.new("RGB", (400, 400), "white")
+    page.paste(picture(1, (200, 200)).rotate(45, expand=True, fillcolor="white"), (60, 60))
+    file = io.BytesIO()
+    page.save(file, "PNG")
+    look = look_at(file.getvalue())
+    assert look is not None
+    assert not look.framed
 
 
 def test_what_shows_more_than_the_one_that_is_kept_is_no_copy_of_it() -> None:
@@ -138,6 +164,30 @@ def test_nothing_in_a_protected_folder_moves(tmp_path: Path, tiny: OnnxEncoder) 
     assert plan.groups[0].reason == "oldest" or plan.groups[0].keep.path.startswith("keep/")
     preferred = plan_of(tmp_path, Policy(prefer=((folder / "keep").resolve(),)))
     assert preferred.groups[0].keep.path.startswith("keep/")
+
+
+def test_pages_behind_the_first_one_count_too(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, second in (("a.tif", 5), ("b.tif", 6)):
+        picture(1).save(folder / name, save_all=True, append_images=[picture(second)])
+    plan = planned(tmp_path, tiny)
+    assert paths(plan) == []
+    assert "holds 2 pictures" in plan.look_at[0].reason
+
+
+def test_a_folder_that_cannot_be_read_costs_only_its_own_files(tiny: OnnxEncoder) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o777)
+        save(root, ["a.png", "b.png", "shut/c.png"])
+        with as_ordinary_user():
+            embed_images(root / "images", root / "index", tiny)
+        (root / "images" / "shut").chmod(0)
+        with as_ordinary_user():
+            plan = plan_of(root, Policy())
+        (root / "images" / "shut").chmod(0o755)
+        assert paths(plan) == ["b.png"]
 
 
 def test_what_is_no_copy_of_the_keeper_stays_once(tmp_path: Path, tiny: OnnxEncoder) -> None:
