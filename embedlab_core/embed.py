@@ -1,4 +1,4 @@
-"""Bring an index up to date with a folder: only new and changed files are read."""
+"""Bring an index up to date with its folders: only new and changed files are read."""
 
 import os
 import platform
