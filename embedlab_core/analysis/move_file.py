@@ -96,6 +96,8 @@ def bring_back(home: Path, away: Path, sha256: str, temporary: str) -> None:
     elif at_away in (Found.FILE, Found.LINK):
         if _same_entry(home, away):
             raise StaysError(home, f"is the same file as {away}, by a link or a mount; it stays")
+        if at_home is Found.LINK and at_away is Found.FILE and home.samefile(away):
+            raise StaysError(home, f"is only a link to {away}, where the file still is; remove the link first")
         if at_home is not at_away:
             raise StaysError(home, f"is back already; what is at {away} now stays")
         if at_home is Found.LINK:
