@@ -132,9 +132,10 @@ def load_manifest(index_dir: Path) -> Manifest:
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise IndexMissingError(
-            f"{index_dir}: no index here; make one with: embedlab embed --images-dir FOLDER --out {index_dir}"
-        ) from error
+        way_out = f"make one with: embedlab embed --images-dir FOLDER --out {index_dir}"
+        if _holds_something(index_dir):
+            way_out = "give the folder of an index"
+        raise IndexMissingError(f"{index_dir}: no index here; {way_out}") from error
     except OSError as error:
         raise IndexUnreadableError(path, error) from error
     if not _is_manifest(data):
@@ -184,6 +185,15 @@ def require_own(index_dir: Path) -> None:
         # A run that was killed before it wrote its first manifest leaves the lock and a temporary file.
         if entry not in (LOCK, *_CLUTTER) and not is_temporary(entry):
             raise NotAnIndexError(index_dir, entry)
+
+
+def _holds_something(folder: Path) -> bool:
+    """Whether no index could be made in the folder, because of what is in it."""
+    try:
+        require_own(folder)
+    except NotAnIndexError:
+        return True
+    return False
 
 
 def _is_manifest(data: bytes) -> bool:

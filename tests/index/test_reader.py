@@ -85,6 +85,12 @@ def test_a_missing_index_is_named_with_the_way_to_make_one(tmp_path: Path, place
         IndexReader.open(tmp_path / place)
 
 
+def test_a_folder_of_pictures_is_not_named_as_a_place_for_an_index(tmp_path: Path) -> None:
+    save_pictures(tmp_path, range(1))
+    with pytest.raises(IndexMissingError, match=r"no index here; give the folder of an index$"):
+        IndexReader.open(tmp_path)
+
+
 def test_a_manifest_cut_anywhere_is_refused_by_name(tmp_path: Path) -> None:
     make_index(tmp_path, VECTORS)
     text = (tmp_path / MANIFEST).read_text()
