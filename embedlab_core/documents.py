@@ -33,6 +33,9 @@ PathText = Annotated[str, Meta(pattern=_PATH)]
 """Any text that the system can take for a path: `os.fsencode` never fails on it, and it holds no NUL."""
 FileName = Annotated[str, Meta(pattern=_NAME)]
 """A `PathText` that leads nowhere: the name of something in a folder."""
+_HEX = r"\A[0-9a-f]{64}\Z"
+Sha256 = Annotated[str, Meta(pattern=_HEX)]
+"""A digest in hexadecimal."""
 Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """A whole number from 0 that fits an int64."""
 Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -68,7 +71,7 @@ def parse_document(text: str, kind: type[T], format: int | None = None) -> T:
     """
     try:
         document = parse_json(text)
-        if format is not None and (found := msgspec.convert(document, _Format).format) != format:
+        if format is not None and (found := msgspec.convert(document, Versioned).format) != format:
             raise ValueError(f"format {found}, but this embedlab reads format {format}")
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
@@ -84,7 +87,9 @@ def parse_json(text: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class _Format:
+class Versioned:
+    """What a document of any format has."""
+
     format: Natural
 
 

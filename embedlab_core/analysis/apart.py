@@ -3,16 +3,16 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.analysis.named import rows_named
-from embedlab_core.documents import PathText, Text, read_document
+from embedlab_core.documents import PathText, Sha256, Versioned, read_document
 from embedlab_core.errors import DuplicatesError
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.reader import IndexReader
+from embedlab_core.search.filters import rows_of_content
 
 APART = "not_duplicates.json"
 FORMAT = 2
@@ -23,13 +23,8 @@ class _Image:
     """The content tells an image, whatever it is called and wherever it is moved. Two files of one content are told by
     their places, absolute paths."""
 
-    sha256: Text
+    sha256: Sha256
     path: PathText
-
-
-@dataclass(frozen=True, slots=True)
-class _Versioned:
-    format: Literal[1, 2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +59,13 @@ def rows_apart(index: IndexReader) -> list[tuple[int, int]]:
     pairs = _load(index)
     if not pairs:
         return []
-    wanted = {image.sha256 for pair in pairs for image in pair}
-    rows: dict[str, list[int]] = {}
-    for row, digest in enumerate(index.column("sha256", np.arange(len(index)))):
-        if (text := digest.tobytes().hex()) in wanted:
-            rows.setdefault(text, []).append(row)
 
     def meant(image: _Image, by_place: bool) -> list[int]:
-        found = rows.get(image.sha256, [])
-        return [row for row in found if str(index.files(np.array([row]))[0]) == image.path] if by_place else found
+        rows = rows_of_content(index, [bytes.fromhex(image.sha256)])
+        if by_place:
+            rows = rows[[str(file) == image.path for file in index.files(rows)]]
+        found: list[int] = rows.tolist()
+        return found
 
     apart = []
     for one, other in pairs:
@@ -98,9 +91,9 @@ def _load(index: IndexReader) -> list[tuple[_Image, _Image]]:
     """Each pair sorted. What format 1 says of images that are gone is passed over."""
     path = index.directory / APART
     try:
-        if read_document(path, _Versioned).format == 1:
+        if read_document(path, Versioned).format == 1:
             return _of_paths(index, read_document(path, _OldDocument).pairs)
-        return [(min(pair), max(pair)) for pair in read_document(path, _Document).pairs]
+        return [(min(pair), max(pair)) for pair in read_document(path, _Document, FORMAT).pairs]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from embedlab_core.documents import Natural, PathText, Text, read_document
+from embedlab_core.documents import Natural, PathText, Text, Versioned, read_document
 from embedlab_core.errors import DuplicatesError, FileWriteError
 from embedlab_core.index.files import replace_text
 
@@ -111,7 +111,7 @@ def save_plan(file: Path, plan: Plan) -> None:
 def load_plan(file: Path) -> Plan:
     """Plans of format 1 too. Raises DuplicatesError if there is no plan or it cannot be understood."""
     try:
-        version = read_document(file, _Version).format
+        version = read_document(file, Versioned).format
         if version not in (1, FORMAT):
             raise ValueError(f"format {version}, and this program reads formats 1 and {FORMAT}")
         return read_document(file, Plan) if version == FORMAT else read_document(file, _OldPlan).plan
@@ -121,11 +121,6 @@ def load_plan(file: Path) -> Plan:
         ) from error
     except (OSError, ValueError) as error:
         raise DuplicatesError(f"{file}: not a readable plan ({error}); write a new one") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    format: Natural
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,11 @@ def _identities(folder: Path | None, but: Path) -> set[tuple[int, int]]:
     return {(status.st_dev, status.st_ino)}
 
 
+def shown_prefix(folder: str) -> str:
+    """What `shown_path` puts before every path under `folder`."""
+    return shown_path(folder, "x").removesuffix("x")
+
+
 def shown_path(folder: str, path: str) -> str:
     """`path` under `folder` as results print it: forward slashes, no leading "./"."""
     return Path(folder, path).as_posix()

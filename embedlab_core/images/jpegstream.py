@@ -30,7 +30,6 @@ class JpegStream:
     complete: bool = True
     progressive: bool = False
     components: int = 0
-    interleaved: bool = True
 
 
 def read_stream(data: bytes) -> JpegStream:
@@ -70,9 +69,8 @@ def read_stream(data: bytes) -> JpegStream:
             restart_interval = struct.unpack_from(">H", body)[0]
         elif marker == _SOS:
             end, fault = _scan(data, place, restart_interval)
-            if len(body) >= 4 and body[0] < stream.components:
-                stream.interleaved = False
-            elif fault is None and restart_interval and not stream.progressive and lines:
+            has_all = len(body) < 4 or body[0] >= stream.components
+            if has_all and fault is None and restart_interval and not stream.progressive and lines:
                 across, down = sampling if stream.components > 1 else (1, 1)
                 units = -(-lines // (8 * down)) * -(-width // (8 * across))
                 wanted = -(-units // restart_interval) - 1

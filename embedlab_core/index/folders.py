@@ -54,11 +54,6 @@ def folder_at(given: str, index_dir: Path) -> Folder:
     return Folder(shown_path(given, ""), absolute, relative)
 
 
-def shown_prefix(folder: Folder, index_dir: Path) -> str:
-    """What results put before a path in the folder."""
-    return shown_path(folder.shown(index_dir), "x").removesuffix("x")
-
-
 def check_apart(folders: Sequence[str], index_dir: Path) -> None:
     """Raises ImagesDirError if one folder lies in another, or is the folder of the index."""
     index = Path(os.path.realpath(index_dir))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from embedlab_core.documents import Natural, PathText, Positive, Text, parse_document, parse_json
+from embedlab_core.documents import Natural, PathText, Positive, Text, Versioned, parse_document, parse_json
 from embedlab_core.errors import (
     IndexDamagedError,
     IndexMissingError,
@@ -142,7 +142,7 @@ def load_manifest(index_dir: Path) -> Manifest:
         raise NotAnIndexError(index_dir, f"a {MANIFEST} that is not one of embedlab")
     try:
         text = data.decode("utf-8")
-        version = parse_document(text, _Versioned).format
+        version = parse_document(text, Versioned).format
         if version > FORMAT:
             raise IndexNewerError(path, version, FORMAT)
         manifest = parse_document(text, Manifest) if version == FORMAT else _of_format_1(text)
@@ -204,11 +204,6 @@ def _is_manifest(data: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(document, dict) and (document.keys() >= _MARK.keys() or document.keys() >= _OLD_FIELDS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Versioned:
-    format: Positive
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab_core.errors import IndexDamagedError
-from embedlab_core.index.folders import shown_prefix
+from embedlab_core.images.discover import shown_prefix
 from embedlab_core.index.manifest import Manifest, ShardRef, load_manifest
 from embedlab_core.index.npz import open_npz
 from embedlab_core.index.rows import Key, Rows, Selector
@@ -61,7 +61,7 @@ class IndexReader:
                     directory=directory,
                     manifest=manifest,
                     shards=shards,
-                    prefixes=tuple(shown_prefix(folder, directory) for folder in manifest.folders),
+                    prefixes=tuple(shown_prefix(folder.shown(directory)) for folder in manifest.folders),
                     folders=tuple(folder.location(directory) for folder in manifest.folders),
                     projection=load_projection(directory, manifest),
                 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from embedlab_core.documents import Natural, PathText, Text, Time, parse_document
 from embedlab_core.errors import IndexDamagedError
-from embedlab_core.images.discover import ImageFile, Skip, SkipKind, shown_path
+from embedlab_core.images.discover import ImageFile, Skip, SkipKind, shown_prefix
 from embedlab_core.images.quality import Quality, QualityScores
 from embedlab_core.index.files import replace_text
 from embedlab_core.index.folders import Folder
@@ -95,7 +95,7 @@ def _skipped(line: _Line, folders: Sequence[Folder]) -> SkippedFile:
     if line.folder is not None and line.folder >= len(folders):
         raise ValueError(f"folder: {line.folder}, but the index has {len(folders)}")
     given = folders[0].given
-    path = line.path if line.folder is not None else line.path.removeprefix(shown_path(given, "x").removesuffix("x"))
+    path = line.path if line.folder is not None else line.path.removeprefix(shown_prefix(given))
     skip = Skip(path, line.reason, line.kind, line.folder or 0)
     if line.measured is None:
         return SkippedFile(skip)

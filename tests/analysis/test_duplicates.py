@@ -146,6 +146,12 @@ def test_a_mark_follows_the_content_of_its_images(tmp_path: Path, tiny: OnnxEnco
     assert found == {frozenset(("zzz.png", "000.png")), frozenset(("zzz.png", "copy.png"))}
 
 
+def test_a_mark_says_nothing_of_an_index_that_holds_no_images(tmp_path: Path) -> None:
+    index = make_index(tmp_path, random_units(2, 4), ["a", "b"])
+    mark_apart(index, "a", "b")
+    assert rows_apart(replace(index, shards=(), manifest=replace(index.manifest, shards=()))) == []
+
+
 def test_images_marked_apart_are_in_no_group_together_and_the_rest_stays(tmp_path: Path) -> None:
     index = make_index(tmp_path, np.ones((3, 1), np.float32), ["a", "b", "c"])
     mark_apart(index, "c", "a")
@@ -181,7 +187,12 @@ def test_a_mark_of_an_image_that_left_the_index_does_no_harm(tmp_path: Path) -> 
     assert len(find_duplicates(index, DuplicateOptions(), explain=False).groups) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 3, "pairs": []}', '{"format": 1, "pairs": [["a"]]}'])
+SHORT_DIGEST = '{"format": 2, "pairs": [[{"sha256": "zz", "path": "/a"}, {"sha256": "00", "path": "/b"}]]}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"format": 3, "pairs": []}', '{"format": 1, "pairs": [["a"]]}', SHORT_DIGEST]
+)
 def test_a_list_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     index = make_index(tmp_path, np.ones((2, 1), np.float32))
     (tmp_path / APART).write_text(text)
